@@ -45,5 +45,5 @@ lock: .venv/ready ## Update requirements.txt to the newest versions that require
 	@echo "Preparing .venv (about a minute, once)"
 	@rm -rf .venv
 	@$(PYTHON) -m venv --without-pip .venv
-	@$(PYTHON) -m pip --python .venv/bin/python install --quiet --require-hashes --requirement requirements.txt
+	@$(PYTHON) -m pip --python .venv/bin/python install -qq --require-hashes --requirement requirements.txt
 	@touch $@

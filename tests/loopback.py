@@ -1,0 +1,193 @@
+"""An upstream and a running service on loopback, for the demo and for the tests.
+
+Standard library only.
+"""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+HOST = "127.0.0.1"
+
+
+class BrokenPromiseError(Exception):
+    """Something is not as promised."""
+
+
+class Upstream:
+    """Someone else's API: answers every path, and counts what reaches it.
+
+    `/held` is answered only when `release` is set; `held` says that a request is there.
+    """
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.paths: list[str] = []
+        self.held = threading.Event()
+        self.release = threading.Event()
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                upstream.connections += 1
+
+            def do_GET(self) -> None:
+                upstream.paths.append(self.path)
+                if self.path == "/held":
+                    upstream.held.set()
+                    upstream.release.wait(timeout=30)
+                body = f"This is the upstream, request {len(upstream.paths)}.".encode()
+                self.send_response(404 if self.path == "/missing" else 200)
+                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer((HOST, 0), Handler)
+        self._server.daemon_threads = True
+        self.base_url = f"http://{HOST}:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Service:
+    """A generated service, started as a process and stopped by SIGTERM."""
+
+    def __init__(self, command: Sequence[str | Path], directory: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self._command = command
+        self._directory = directory
+        self._environment = clean_environment() | {"APP_PORT": str(self.port)} | environment
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=self._directory,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        self._readers = [
+            self._read(self._process.stdout, self.out),
+            self._read(self._process.stderr, self.err),
+        ]
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self._process.kill()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self.wait()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Call the service over a connection of its own."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def terminate(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout: float = 30) -> int:
+        """Wait for the end of the process and of its output; the exit code."""
+        code = self._process.wait(timeout)
+        for reader in self._readers:
+            reader.join(timeout)
+        return code
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What it has logged: each line of its output is one JSON object."""
+        return [json.loads(line) for line in self.out]
+
+    def _read(self, stream: IO[str] | None, lines: list[str]) -> threading.Thread:
+        assert stream is not None
+
+        def read() -> None:
+            with stream:
+                lines.extend(line.rstrip("\n") for line in stream)
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        return thread
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                self.wait()
+                output = "\n".join(self.out + self.err)
+                raise BrokenPromiseError(f"The service ended before it answered:\n{output}")
+            try:
+                if self.get("/readyz").status == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise BrokenPromiseError("The service was not ready within 30 seconds.")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment without settings of a service or traces of an active environment."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("APP_", "OTEL_", "VIRTUAL_ENV", "PYTEST_"))
+    }

@@ -1,0 +1,106 @@
+"""The repository itself: what is in it, and what must never be."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TOP_LEVEL = {
+    ".ci",
+    ".gitattributes",
+    ".gitignore",
+    "CHANGELOG.md",
+    "DECISIONS.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "answer_rules.py",
+    "benchmarks",
+    "cookiecutter.json",
+    "hooks",
+    "pyproject.toml",
+    "requirements.in",
+    "requirements.txt",
+    "tests",
+    "{{cookiecutter.project_slug}}",
+}
+# Written as patterns that do not match themselves.
+NEVER = {
+    "a registry's host": r"(?:pypi|pythonhosted|npmjs)[.]org|(?:ghcr|docker|quay)[.]io",
+    "a path of somebody's machine": r"(?<![\w.~])/(?:home|Users|work)/[\w.]|/opt/pypi|[.]pyenv/",
+    "unfinished work": r"\b(?:TOD[O]|FIXM[E]|X{3})\b",
+    "a skipped test": r"mark[.]skip|pytest[.]skip\(|mark[.]xfail|unittest[.]skip",
+    "an exemption without a code": r"type: ignore(?!\[)|# noqa(?!: )",
+    "a space at the end of a line": r"(?m)[ \t]+$",
+    "no newline, or several, at the end": r"(?:[^\n]|\n\n)\Z",
+}
+
+
+def tracked() -> list[Path]:
+    # The checkout may belong to somebody else, as it does in many a container.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).exists()]
+
+
+def makefile_targets() -> dict[str, str]:
+    """Each target that has a `##` description, with it."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return dict(re.findall(r"(?m)^([a-z]+):.*?## (.+)$", makefile))
+
+
+def test_the_top_level_holds_little() -> None:
+    """Whoever looks in sees only what the layout names."""
+
+    assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= TOP_LEVEL
+
+
+@pytest.mark.parametrize("pattern", NEVER.values(), ids=NEVER.keys())
+def test_no_file_holds(pattern: str) -> None:
+    """What would break on another machine, or was not finished, is in no tracked file."""
+
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()!r}"
+        for path in tracked()
+        if (match := re.search(pattern, path.read_text(encoding="utf-8")))
+    ]
+
+    assert [] == found
+
+
+def test_no_lock_file_is_tracked() -> None:
+    """A lock file names the registry it was made with, so each project makes its own."""
+
+    assert [] == [path for path in tracked() if path.name == "uv.lock"]
+
+
+def test_make_help_names_every_command() -> None:
+    """`make` alone shows each command with what it does."""
+    phony = re.findall(r"(?m)^\.PHONY: (\w+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    shown = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert phony == list(makefile_targets())
+    assert all(f"make {name}" in shown for name in phony)
+
+
+def test_the_readme_names_commands_that_exist() -> None:
+    """Each `make …` in the README is one of the Makefile's commands."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?m)(?:^|`|\$ )make ([a-z]+)", readme))
+
+    assert {"demo", "test"} <= named <= set(makefile_targets())
+
+
+def test_every_requirement_is_locked_with_its_hash() -> None:
+    """`requirements.txt` pins what `requirements.in` names, and nothing without a hash."""
+    named = re.findall(r"(?m)^([a-z][\w-]*)", (ROOT / "requirements.in").read_text("utf-8"))
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"(?m)^([a-z][\w-]*)==\S+ (?:; [^\\]+)?(.*)$", lock))
+
+    assert set(named) <= set(pinned)
+    assert {"\\"} == set(pinned.values())
+    assert len(pinned) == len(re.findall(r"(?m)^[a-z]", lock))
