@@ -1,0 +1,558 @@
+"""What a good answer is, how an answer is written into a file, and where answers are checked.
+
+The rules and filters have no side effects. `AnswerRules`, at the end, joins them to cookiecutter.
+"""
+
+import builtins
+import difflib
+import ipaddress
+import json
+import keyword
+import os
+import re
+import shlex
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from click.core import ParameterSource
+from cookiecutter.exceptions import FailedHookException
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+TEMPLATE = Path(__file__).resolve().parent
+CONFIGURATION: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+QUESTIONS = {name: value for name, value in CONFIGURATION.items() if not name.startswith("_")}
+TEXT_LIMIT = 200
+NAME_LIMIT = 64
+SHOWN_LIMIT = 60
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A bad answer, and the answers that would be good in its place."""
+
+    field: str
+    what: str
+    got: object
+    suggestion: str
+    fixes: Mapping[str, object]
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.what} (got {shown(self.got)}). Try: {self.suggestion}"
+
+
+def shown(answer: object) -> str:
+    """Write an answer for a terminal: short, on one line, nothing invisible."""
+    if not isinstance(answer, str):
+        return typed(answer)
+    return repr(answer) if len(answer) <= SHOWN_LIMIT else f"{answer[:SHOWN_LIMIT]!r} and so on"
+
+
+def typed(answer: object) -> str:
+    """Write an answer as it is typed on the command line."""
+    return str(answer).lower() if isinstance(answer, bool) else str(answer)
+
+
+# --- Text in the generated files ------------------------------------------------------------
+
+
+def python_string(text: str) -> str:
+    """Return the literal that `ruff format` leaves as it is."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    escaped = text.replace("\\", "\\\\").replace(quote, f"\\{quote}")
+    return quote + "".join(c if c.isprintable() else repr(c)[1:-1] for c in escaped) + quote
+
+
+def toml_string(text: str) -> str:
+    """Return a TOML basic string; YAML reads it as the same text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+
+
+def markdown_text(text: str) -> str:
+    """Escape text so that a paragraph, heading or table cell in Markdown shows it literally."""
+    escaped = re.sub(r"([\\`*_\[\]<>|~$])", r"\\\1", text.strip())
+    escaped = re.sub(r"&(?=#?\w+;)", r"\\&", escaped)
+    # A heading loses a run of `#` at its end.
+    escaped = re.sub(r"#(?=#*$)", r"\\#", escaped)
+    # Only at the start of a line do these begin a heading, a list, a rule or an underline.
+    return re.sub(r"^(\d*)(?=[-+#=.)])", r"\1\\", escaped)
+
+
+# --- Text -----------------------------------------------------------------------------------
+
+# They reorder what is shown: "Trojan Source", CVE-2021-42574.
+BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def _is_unsafe(character: str) -> bool:
+    return character in BIDIRECTIONAL or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def _text_trouble(text: str) -> str | None:
+    if any(map(_is_unsafe, text)):
+        return "holds a control character, a line break or a change of direction"
+    if re.search(r"\{[{%#]", text):
+        return "holds Jinja, which answers cannot use"
+    if len(text) > TEXT_LIMIT:
+        return f"has more than {TEXT_LIMIT} characters"
+    return None
+
+
+def _cleaned(text: str) -> str:
+    text = "".join(character for character in text if not _is_unsafe(character))
+    return re.sub(r"\{(?=[{%#])", "", text)[:TEXT_LIMIT]
+
+
+def _blank_trouble(text: str) -> str | None:
+    return None if text.strip() else "is blank"
+
+
+def _email_trouble(address: str) -> str | None:
+    atom = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+    label = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+    address_form = rf"(?=.{{1,64}}@){atom}(\.{atom})*@{label}(\.{label})+"
+    return None if re.fullmatch(address_form, address) else "is not an email address"
+
+
+def _mended_email(address: str) -> str:
+    address = re.sub(r"^.*<|>.*$|\s", "", address)
+    return QUESTIONS["author_email"] if _email_trouble(address) else address
+
+
+# --- Names ----------------------------------------------------------------------------------
+
+
+def _words(text: str) -> set[str]:
+    return set(text.split())
+
+
+WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{number}" for port in ("com", "lpt") for number in range(10)
+}
+# Such a command would replace one that the project's own environment has.
+COMMANDS = {"activate", "deactivate", "pip", "pip3", "python", "python3"}
+# What can be imported in the environment of some generated project, and the distributions there.
+# A test compares this with the environment that holds all of them.
+DEPENDENCIES = _words(
+    """
+    aiohappyeyeballs aiohttp aiosignal annotated_doc annotated_types anyio ast_serialize attr
+    attrs brotli certifi cffi charset_normalizer click colorama coverage cryptography dotenv
+    exceptiongroup fastapi frozenlist google googleapis_common_protos h11 h2 hatchling hpack
+    httpcore httpcore2 httptools httpx httpx2 httpx2_jsfetch httpx_aiohttp hypercorn hyperframe
+    idna iniconfig librt limits markupsafe multidict mypy mypy_extensions mypyc opentelemetry
+    packaging pathspec pip_audit pkg_resources pluggy pre_commit prek priority prometheus_client
+    propcache protobuf py pycparser pydantic pydantic_core pydantic_settings pygments pytest
+    python_dotenv pyyaml redis requests ruff setuptools sniffio starlette structlog
+    swagger_ui_bundle truststore trustme typing_extensions typing_inspection urllib3 uv uv_build
+    uvicorn uvloop watchfiles websockets wsproto yaml yarl zstandard
+    """
+)
+# Modules of a Python between 3.11 and 3.14 that the one running this may not have.
+OTHER_STANDARD_LIBRARY = _words(
+    """
+    aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils
+    imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau
+    telnetlib uu xdrlib
+    """
+)
+
+
+def default_slug(text: str) -> str:
+    """Derive a slug that can be used; nothing from a text without ASCII letters or digits."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:NAME_LIMIT].strip("-")
+    return f"{slug}-service" if slug and _slug_trouble(slug) else slug
+
+
+def default_package(text: str) -> str:
+    """Derive an import name that can be used; nothing where `default_slug` finds nothing."""
+    name = default_slug(text).replace("-", "_")
+    if name[:1].isdigit():
+        name = f"app_{name}"[:NAME_LIMIT].strip("_")
+    return f"{name}_service" if name and _package_trouble(name) else name
+
+
+def _slug_trouble(slug: str) -> str | None:
+    if not slug:
+        return "is empty, and cannot be derived from the project's name"
+    if not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", slug):
+        return "needs lowercase ASCII letters and digits, with single dashes between them"
+    return _name_trouble(slug)
+
+
+def _package_trouble(name: str) -> str | None:
+    if not name:
+        return "is empty, and cannot be derived from the slug"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return "is not a lowercase ASCII identifier"
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return "is a keyword of Python"
+    if name in sys.stdlib_module_names or name in OTHER_STANDARD_LIBRARY:
+        return "is a module of Python's standard library"
+    return _name_trouble(name)
+
+
+def _name_trouble(name: str) -> str | None:
+    normal = re.sub(r"[-_.]+", "_", name)
+    if len(name) > NAME_LIMIT:
+        return f"has more than {NAME_LIMIT} characters"
+    if name.partition(".")[0] in WINDOWS_DEVICES:
+        return "is a device on Windows"
+    if normal in DEPENDENCIES or normal.startswith("opentelemetry_"):
+        return "is the name of something that services depend on"
+    if normal in COMMANDS:
+        return "is a command that every Python environment has"
+    if normal in {"conftest", "test", "tests"}:
+        return "is a name that the tests use"
+    return None
+
+
+# --- Upstreams ------------------------------------------------------------------------------
+
+UPSTREAM_LIMIT = 32
+EXAMPLE_URL = "https://api.example.com"
+SPELLINGS = {"github": "GitHub", "gitlab": "GitLab", "openai": "OpenAI"}
+# What the generated modules import or define beside the aliases.
+USED_NAMES = {"Annotated", "Any", "AsyncClient", "Depends", "HTTPClient", "Request", "State"}
+
+
+@dataclass(frozen=True)
+class Upstream:
+    name: str
+    alias: str
+    base_url: str
+
+
+def parse_upstreams(text: str) -> list[Upstream]:
+    pairs = map(_name_and_url, _entries(text))
+    return [Upstream(name.lower(), _alias(name), url) for name, url in pairs]
+
+
+def _entries(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",")] if text.strip() else []
+
+
+def _name_and_url(entry: str) -> tuple[str, str]:
+    name, _, url = entry.partition("=")
+    return name.strip(), url.strip()
+
+
+def _alias(name: str) -> str:
+    return SPELLINGS.get(name) or "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def _upstream_name_trouble(name: str) -> str | None:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name):
+        return "needs a name of ASCII letters and digits, with single underscores between them"
+    if len(name) > UPSTREAM_LIMIT:
+        return f"has a name of more than {UPSTREAM_LIMIT} characters"
+    key, alias = name.lower(), _alias(name)
+    if keyword.iskeyword(key) or alias in USED_NAMES or alias in vars(builtins):
+        return f"has a name that means something else in Python, as {key} or as {alias}"
+    return None
+
+
+def _url_trouble(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "has a bad host or port in its URL"
+    troubles = {
+        "needs a URL that begins with https:// or http://": not re.match("(?i)https?://", url),
+        "has credentials in its URL, which settings hold": "@" in parts.netloc,
+        "has a query or a fragment in its URL": "?" in url or "#" in url,
+        "has no host in its URL": not parts.hostname,
+        "has a bad port in its URL": port == 0 or parts.netloc.endswith(":"),
+        "has a bad host in its URL": not _is_host(parts.hostname or ""),
+        "has a character in its URL that must be percent-encoded": not re.fullmatch(
+            r"([A-Za-z0-9._~/:@+[\]-]|%[0-9A-Fa-f]{2})*", url
+        ),
+    }
+    return next((trouble for trouble, found in troubles.items() if found), None)
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host or host.rpartition(".")[2].isdigit():
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return True
+    label = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+    return re.fullmatch(rf"(?=.{{1,253}}$){label}(\.{label})*\.?", host) is not None
+
+
+def _mended_name(name: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9]+", "_", name).lstrip("0123456789_")
+    name = name[: UPSTREAM_LIMIT - 4].strip("_") or "upstream"
+    return f"{name}_api" if _upstream_name_trouble(name) else name
+
+
+def _mended_url(url: str) -> str:
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+    except ValueError:
+        return EXAMPLE_URL
+    scheme = parts.scheme if parts.scheme in {"http", "https"} else "https"
+    host = parts.netloc.rpartition("@")[2]
+    mended = (f"{scheme}://{host}{parts.path}", f"{scheme}://{parts.hostname}", EXAMPLE_URL)
+    return next(url for url in mended if not _url_trouble(url))
+
+
+def _check_upstreams(text: str) -> tuple[str, list[tuple[str, str, str]]]:
+    """Return the whole answer mended, and each bad entry: its trouble, itself, itself mended."""
+    troubles: list[tuple[str, str, str]] = []
+    mended: list[str] = []
+    used: set[str] = set()
+    for entry in _entries(text):
+        name, url = _name_and_url(entry)
+        trouble = None if entry.partition("=")[1] else "is not of the form name=base_url"
+        if name_trouble := _upstream_name_trouble(name):
+            name = _mended_name(name)
+        if url_trouble := _url_trouble(url):
+            url = _mended_url(url)
+        plain, number = name[: UPSTREAM_LIMIT - 2], 2
+        taken_trouble = None
+        while {name.lower(), _alias(name)} & used:
+            taken_trouble = "has the name of another upstream"
+            name, number = f"{plain}{number}", number + 1
+        used |= {name.lower(), _alias(name)}
+        mended.append(f"{name}={url}")
+        if trouble := trouble or name_trouble or url_trouble or taken_trouble:
+            troubles.append((trouble, entry, mended[-1]))
+    return ",".join(mended), troubles
+
+
+# --- All the rules --------------------------------------------------------------------------
+
+# For each free text: what is wrong with it, and something like it that is right.
+Rule = tuple[Callable[[str], str | None], Callable[[str], str]]
+RULES: dict[str, Rule] = {
+    "project_name": (_blank_trouble, lambda text: text.strip() or QUESTIONS["project_name"]),
+    "project_slug": (_slug_trouble, lambda text: default_slug(text) or "my-service"),
+    "package_name": (_package_trouble, lambda text: default_package(text) or "my_service"),
+    "description": (lambda _: None, str),
+    "author_name": (_blank_trouble, lambda text: text.strip() or QUESTIONS["author_name"]),
+    "author_email": (_email_trouble, _mended_email),
+}
+# Where an answer comes from that was not given.
+DERIVED: dict[str, tuple[str, Callable[[str], str]]] = {
+    "project_slug": ("project_name", default_slug),
+    "package_name": ("project_slug", default_package),
+}
+
+
+def problems(answers: Mapping[str, object]) -> list[Problem]:
+    """Return all that is wrong with these answers, in the order of the questions."""
+    found: list[Problem] = []
+    for field, default in QUESTIONS.items():
+        if field in answers and not _is_consequence(field, answers, found):
+            found += _field_problems(field, default, answers[field])
+    if answers.get("http2") is True and answers.get("http_transport") == "aiohttp":
+        what = "http2=true needs httpcore, because aiohttp speaks HTTP/1.1 only"
+        found.append(_problem("http_transport", what, "aiohttp", "httpcore"))
+    return found
+
+
+def _is_consequence(field: str, answers: Mapping[str, object], found: list[Problem]) -> bool:
+    """Whether the answer was only derived from one that has a problem already."""
+    source, derive = DERIVED.get(field, ("", str))
+    return (
+        any(problem.field == source for problem in found)
+        and isinstance(answers[source], str)
+        and answers[field] == derive(str(answers[source]))
+    )
+
+
+def _problem(field: str, what: str, got: object, good: object) -> Problem:
+    return Problem(field, what, got, typed(good), {field: good})
+
+
+def _field_problems(field: str, default: object, answer: object) -> Iterator[Problem]:
+    if isinstance(default, list):
+        if answer not in default:
+            good = closest(typed(answer), default) or default[0]
+            yield _problem(field, f"is not one of {', '.join(default)}", answer, good)
+    elif isinstance(default, bool):
+        if not isinstance(answer, bool):
+            yield _problem(field, "is neither true nor false", answer, default)
+    elif not isinstance(answer, str):
+        yield _problem(field, "is not text", answer, mended_text(field, typed(answer)))
+    elif field == "upstreams":
+        yield from _upstream_problems(answer)
+    elif trouble := _text_trouble(answer) or RULES[field][0](answer):
+        yield _problem(field, trouble, answer, mended_text(field, answer))
+
+
+def mended_text(field: str, text: str) -> str:
+    return RULES[field][1](_cleaned(text))
+
+
+def _upstream_problems(text: str) -> Iterator[Problem]:
+    mended, troubles = _check_upstreams(text)
+    for trouble, entry, suggestion in troubles:
+        # A password is not shown, even to the one who typed it: terminals are recorded.
+        got = re.sub("//[^/]*@", "//***@", entry)
+        yield Problem("upstreams", f"an entry {trouble}", got, suggestion, {"upstreams": mended})
+
+
+def unknown_options(given: Mapping[str, object]) -> list[Problem]:
+    """Return the options that cookiecutter would ignore, or that are not for people to set."""
+    return [_unknown(name, value) for name, value in given.items() if name not in QUESTIONS]
+
+
+def _unknown(name: str, value: object) -> Problem:
+    meant = closest(name, QUESTIONS)
+    what = "is not a question of this template"
+    if meant is None:
+        return Problem(name, what, value, "leaving it out", {})
+    answer = as_answer(meant, typed(value))
+    for problem in problems({meant: answer}):
+        answer = problem.fixes[meant]
+    return Problem(name, what, value, f"{meant}={typed(answer)}", {meant: answer})
+
+
+def as_answer(name: str, value: str) -> object:
+    """Read a value of the command line as cookiecutter does, and leave what it cannot read."""
+    if isinstance(QUESTIONS[name], bool):
+        for answer, words in ((True, "1 true t yes y on"), (False, "0 false f no n off")):
+            if value.strip().lower() in words.split():
+                return answer
+    return value
+
+
+def closest(word: str, words: Iterable[str]) -> str | None:
+    plain = {re.sub(r"\W|_", "", candidate).lower(): candidate for candidate in words}
+    found = difflib.get_close_matches(re.sub(r"\W|_", "", word).lower(), plain, 1)
+    return plain[found[0]] if found else None
+
+
+# --- What people read -----------------------------------------------------------------------
+
+
+def report(found: list[Problem], command: list[str], answers: Mapping[str, object]) -> str:
+    """Tell all problems, and the command that would do."""
+    options = (f"{name}={typed(value)}" for name, value in mended(answers, found).items())
+    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
+    title = "answers that cannot be used" if len(found) > 1 else "answer that cannot be used"
+    return "\n".join(
+        [
+            f"{len(found)} {title}:",
+            "",
+            *map(str, found),
+            "",
+            "The command to type instead:",
+            "",
+            join([*command, *options]),
+        ]
+    )
+
+
+def mended(answers: Mapping[str, object], found: list[Problem]) -> dict[str, object]:
+    """Return the answers to give again: those that are no defaults, and those that were bad."""
+    answers = completed(answers)
+    given = {name: value for name, value in answers.items() if value != _default(name, answers)}
+    while found:
+        for problem in found:
+            given |= problem.fixes
+        found = problems(completed(given))
+    return given
+
+
+def completed(given: Mapping[str, object]) -> dict[str, object]:
+    """Add the default of every question that has no answer."""
+    answers: dict[str, object] = {}
+    for name in QUESTIONS:
+        answers[name] = given[name] if name in given else _default(name, answers)
+    return answers
+
+
+def _default(name: str, answers: Mapping[str, object]) -> object:
+    if name in DERIVED:
+        source, derive = DERIVED[name]
+        return derive(typed(answers[source]))
+    default = QUESTIONS[name]
+    return default[0] if isinstance(default, list) else default
+
+
+# --- Joined to cookiecutter -----------------------------------------------------------------
+
+PROJECT_DIRECTORY = "{{cookiecutter.project_slug}}"
+# Everything in cookiecutter.json that may be rendered while cookiecutter asks.
+OWN_TEMPLATES = {
+    text
+    for value in CONFIGURATION.values()
+    for text in (value if isinstance(value, list) else [value])
+    if isinstance(text, str)
+}
+
+
+class AnswerRules(Extension):
+    """Gives templates the filters, and checks the answers before anything is written.
+
+    cookiecutter makes one environment with this extension to ask the questions, another one to
+    write the files, and one for each hook.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.answers_are_data = False
+        environment.globals["treat_answers_as_data"] = self.treat_answers_as_data
+        for function in (
+            *(default_slug, default_package, problems, check),
+            *(parse_upstreams, python_string, toml_string, markdown_text),
+        ):
+            environment.filters[function.__name__] = function
+
+    def treat_answers_as_data(self) -> str:
+        self.answers_are_data = True
+        return ""
+
+    def preprocess(self, source: str, *_names: str | None, **_more: str | None) -> str:
+        if self.answers_are_data and source not in OWN_TEMPLATES:
+            # An answer of the command line or of a file, which cookiecutter renders like a default.
+            return "{{ " + ascii(source) + " }}"
+        if source == PROJECT_DIRECTORY:
+            # The last moment before the directory is made, and the first that a replay comes by.
+            return source + "{{ cookiecutter | check }}"
+        return source
+
+
+def check(answers: Mapping[str, object]) -> str:
+    """Raise the exception that cookiecutter's command shows as a plain message."""
+    context = click.get_current_context(silent=True)
+    given: Mapping[str, object] = {}
+    command = ["cookiecutter", str(answers.get("_template", TEMPLATE))]
+    # Under the Python API, or in another program such as cruft, the command line is not ours.
+    if context is not None and context.command.callback.__module__ == "cookiecutter.cli":
+        given = context.params["extra_context"] or {}
+        command = ["cookiecutter", context.params["template"], *_switches(context)]
+    found = unknown_options(given) + problems(answers)
+    if found:
+        raise FailedHookException(report(found, command, answers))
+    return ""
+
+
+def _switches(context: click.Context) -> Iterator[str]:
+    """Repeat the options that were typed, but for the replay, whose answers are bad."""
+    for option in context.command.params:
+        name = option.name or ""
+        if (
+            isinstance(option, click.Option)
+            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            and name not in {"replay", "replay_file"}
+        ):
+            yield from (
+                [option.opts[-1]]
+                if option.is_flag
+                else [option.opts[-1], str(context.params[name])]
+            )
