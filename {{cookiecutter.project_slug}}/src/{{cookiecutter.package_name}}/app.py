@@ -1,0 +1,47 @@
+"""Joins the rest: the application, and what lives as long as it does."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from fastapi import FastAPI
+
+from . import docs, problems
+from .http_client.clients import Clients, open_clients
+from .request_id import RequestID
+from .routes import external, health
+from .settings import Settings
+
+
+class State(TypedDict):
+    """What requests find in ``request.state``."""
+
+    clients: Clients
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; settings that are not given are read from the environment.
+
+    A factory and not a global, so that importing reads nothing and opens nothing, and each
+    test has an application of its own.
+    """
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
+        async with open_clients(settings) as clients:
+            yield {"clients": clients}
+
+    app = FastAPI(
+        title={{ cookiecutter.project_name | python_string }},
+        description={{ cookiecutter.description | python_string }},
+        lifespan=lifespan,
+        docs_url=None,  # see docs.py
+        redoc_url=None,
+    )
+    app.add_middleware(RequestID)
+    problems.install(app)
+    docs.install(app)
+    app.include_router(health.router)
+    app.include_router(external.router)
+    return app

@@ -1,0 +1,26 @@
+"""The attempt timeout: a hanging attempt leaves time for the next one."""
+
+import asyncio
+
+import {{ cookiecutter.__httpx }}
+
+from .layer import Layer
+
+
+class AttemptTimeout(Layer):
+    """Bound an attempt from its start to the response's headers, in seconds.
+
+    The body is left to the read timeout and the total deadline, because once it has begun
+    there is no next attempt. Raises httpx.ReadTimeout: the request may have been received.
+    """
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, timeout_s: float) -> None:
+        super().__init__(inner)
+        self._timeout_s = timeout_s
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self.inner.handle_async_request(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no response within {self._timeout_s:g} s") from None

@@ -1,0 +1,119 @@
+"""The circuit breaker: an upstream that fails is left alone for a while."""
+
+import asyncio
+import math
+import time
+from typing import Literal
+
+import {{ cookiecutter.__httpx }}
+
+from ..settings import HTTPSettings
+from .errors import CircuitOpen, ResponseTooLarge, URLNotAllowed
+from .layer import Body, Layer, stream_of
+
+State = Literal["closed", "open", "half-open"]
+
+_UNAVAILABLE = frozenset({502, 503, 504})
+# The caller's mistakes say nothing about the upstream.
+_NOT_ITS_FAULT = (
+    ResponseTooLarge,
+    URLNotAllowed,
+    httpx.LocalProtocolError,
+    httpx.UnsupportedProtocol,
+)
+_SLICES = 10
+
+
+class CircuitBreaker(Layer):
+    """Refuse calls for a while when too many attempts fail, then let one through to see.
+
+    Failures are broken exchanges, timeouts, and the statuses 502, 503 and 504. Closed, it
+    counts over a sliding window; when at least ``breaker_failure_ratio`` of at least
+    ``breaker_min_calls`` attempts failed it opens for ``breaker_open_s``; half-open it lets
+    one probe through, whose outcome closes or opens it. Raises CircuitOpen.
+    """
+
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, failure_ratio: float, settings: HTTPSettings
+    ) -> None:
+        super().__init__(inner)
+        self._failure_ratio = failure_ratio
+        self._min_calls = settings.breaker_min_calls
+        self._slice_s = settings.breaker_window_s / _SLICES
+        self._open_s = settings.breaker_open_s
+        # Slice of time -> [calls, failures]; constant memory at any rate of calls.
+        self._window: dict[int, list[int]] = {}
+        self._opened: float | None = None
+        self._probing = False
+
+    @property
+    def state(self) -> State:
+        if self._opened is None:
+            return "closed"
+        return "half-open" if time.monotonic() >= self._opened + self._open_s else "open"
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        probe = self._admit()
+        failed: bool | None = None
+        try:
+            response = await self.inner.handle_async_request(request)
+        except BaseException as failure:
+            self._record(probe, _failed(failure, request))
+            raise
+        failed = response.status_code in _UNAVAILABLE
+
+        def ended(failure: BaseException | None) -> None:
+            self._record(probe, failed if failure is None else _failed(failure, request))
+
+        response.stream = Body(stream_of(response), ended)
+        return response
+
+    def _admit(self) -> bool:
+        """Whether this call is the probe."""
+        if self._opened is None:
+            return False
+        wait_s = self._opened + self._open_s - time.monotonic()
+        if wait_s > 0 or self._probing:
+            raise CircuitOpen(
+                "the circuit breaker is open", retry_after_s=max(1, math.ceil(wait_s))
+            )
+        self._probing = True
+        return True
+
+    def _record(self, probe: bool, failed: bool | None) -> None:
+        if probe:
+            self._probing = False
+            if failed is False:
+                self._opened = None
+                self._window.clear()
+            elif failed:
+                self._opened = time.monotonic()
+        elif failed is not None and self._opened is None:
+            self._count(failed)
+
+    def _count(self, failed: bool) -> None:
+        now = int(time.monotonic() / self._slice_s)
+        if now not in self._window:
+            self._window = {
+                slice: counts for slice, counts in self._window.items() if slice > now - _SLICES
+            }
+            self._window[now] = [0, 0]
+        self._window[now][0] += 1
+        if not failed:
+            return
+        self._window[now][1] += 1
+        calls = sum(counts[0] for counts in self._window.values())
+        failures = sum(counts[1] for counts in self._window.values())
+        if calls >= self._min_calls and failures >= self._failure_ratio * calls:
+            self._opened = time.monotonic()
+
+
+def _failed(failure: BaseException, request: httpx.Request) -> bool | None:
+    """Whether it is the upstream that failed; None if that cannot be told."""
+    if isinstance(failure, asyncio.CancelledError):
+        # The caller left, or the total deadline cut an upstream that is too slow.
+        late = asyncio.get_running_loop().time() >= request.extensions["deadline"]
+        return True if late else None
+    if isinstance(failure, httpx.HTTPError):
+        return None if isinstance(failure, _NOT_ITS_FAULT) else True
+    return None

@@ -1,0 +1,122 @@
+"""Opens the clients with the application, and drains and closes them with it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import {{ cookiecutter.__httpx }}
+
+from ..settings import HTTPSettings, Settings, UpstreamSettings
+from .attempt import AttemptTimeout
+from .breaker import CircuitBreaker
+from .cap import ResponseCap
+from .client import ManagedClient
+from .deadline import Deadline
+from .engine import Engine
+from .errors import URLNotAllowed
+from .limit import ConcurrencyLimit
+from .origin import Origin, OriginGuard, origin_of
+from .outcome import Outcome
+from .retry import Retry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Managed:
+    """A client, and those of its layers that can be asked how it is."""
+
+    client: ManagedClient
+    engine: Engine
+    limit: ConcurrencyLimit
+    breaker: CircuitBreaker | None
+
+    def status(self) -> dict[str, int | str]:
+        return {
+            "in_flight": self.limit.in_flight,
+            "waiting": self.limit.waiting,
+            "open_connections": self.engine.open_connections,
+            "breaker": self.breaker.state if self.breaker else "off",
+        }
+
+
+def build(name: str | None, settings: HTTPSettings) -> Managed:
+    """A client and its layers, from the pool outwards; the default one has no name."""
+    transport: httpx.AsyncBaseTransport
+    transport = engine = Engine(settings)
+    transport = ResponseCap(transport, settings.max_response_bytes)
+    if settings.attempt_timeout_s is not None:
+        transport = AttemptTimeout(transport, settings.attempt_timeout_s)
+    breaker = None
+    # Not for the default client, whose many hosts would break one another's circuit.
+    if name is not None and settings.breaker_failure_ratio is not None:
+        transport = breaker = CircuitBreaker(transport, settings.breaker_failure_ratio, settings)
+    if settings.max_attempts > 1:
+        transport = Retry(transport, settings)
+    transport = Deadline(transport)
+    transport = limit = ConcurrencyLimit(
+        transport, settings.max_connections, settings.pool_timeout_s
+    )
+    if isinstance(settings, UpstreamSettings):
+        transport = OriginGuard(transport, httpx.URL(str(settings.base_url)))
+    transport = Outcome(transport)
+    return Managed(ManagedClient(name, settings, transport), engine, limit, breaker)
+
+
+@dataclass
+class Clients:
+    """The open clients: the default one, and one for each upstream by name."""
+
+    default: Managed
+    upstreams: dict[str, Managed]
+    origins: dict[Origin, httpx.AsyncClient] = field(default_factory=dict)
+    draining: bool = False
+
+    def for_url(self, url: httpx.URL) -> httpx.AsyncClient:
+        """The client that may call a URL from outside; raises URLNotAllowed if none may."""
+        client = self.origins.get(origin_of(url))
+        if client is None or url.userinfo:
+            raise URLNotAllowed("the URL is not at a configured upstream")
+        return client
+
+    async def drain(self, grace_s: float) -> None:
+        """Wait for the calls in flight, at most ``grace_s`` seconds."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(grace_s):
+                for managed in (self.default, *self.upstreams.values()):
+                    await managed.limit.idle()
+        except TimeoutError:
+            log.warning("closing clients with calls in flight", extra={"grace_s": grace_s})
+
+
+@asynccontextmanager
+async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
+    """All clients, open; if one fails to open, those before it are closed again."""
+    async with AsyncExitStack() as stack:
+        default = await stack.enter_async_context(_open(None, settings.http))
+        clients = Clients(default, {})
+        for origin in settings.external_allowed_origins:
+            clients.origins[origin_of(httpx.URL(str(origin)))] = default.client
+        for name, upstream in settings.upstreams.items():
+            managed = await stack.enter_async_context(_open(name, upstream))
+            clients.upstreams[name] = managed
+            clients.origins[origin_of(httpx.URL(str(upstream.base_url)))] = managed.client
+        try:
+            yield clients
+        finally:
+            await clients.drain(settings.shutdown_grace_s)
+
+
+@asynccontextmanager
+async def _open(name: str | None, settings: HTTPSettings) -> AsyncGenerator[Managed]:
+    managed = build(name, settings)
+    fields = {"upstream": name or "default", "client_id": id(managed.client)}
+    try:
+        async with managed.client:
+            log.info("client opened", extra=fields)
+            yield managed
+    finally:
+        log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})

@@ -1,0 +1,53 @@
+"""The total deadline: whatever happens beneath, a call ends in time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import {{ cookiecutter.__httpx }}
+
+from .errors import DeadlineExceeded
+from .layer import Layer, stream_of
+
+
+class Deadline(Layer):
+    """End a call, its attempts, back-off and body at ``request.extensions["deadline"]``.
+
+    That is a time of the event loop's clock, set when the call was made, so that redirects
+    and queueing count too. Raises DeadlineExceeded.
+    """
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        deadline: float = request.extensions["deadline"]
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self.inner.handle_async_request(request)
+        except TimeoutError:
+            raise DeadlineExceeded("the total deadline passed before a response") from None
+        response.stream = _BoundedBody(stream_of(response), deadline)
+        return response
+
+
+class _BoundedBody(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._stream)
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if loop.time() >= self._deadline:  # also when data is there without waiting
+                    raise TimeoutError
+                # Around each chunk and not the whole loop: the caller's own work between
+                # two chunks is not ours to cancel.
+                async with asyncio.timeout_at(self._deadline):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise DeadlineExceeded("the total deadline passed within the body") from None
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,76 @@
+"""Bounded concurrency: one upstream never takes more than its share of this process."""
+
+import asyncio
+import math
+import time
+
+import anyio
+import {{ cookiecutter.__httpx }}
+
+from .errors import Saturated
+from .layer import Body, Layer, stream_of
+
+
+class ConcurrencyLimit(Layer):
+    """At most ``max_connections`` calls at once; more wait, first come first served.
+
+    A call counts from here until its body is closed. Waiting is bounded by ``pool_timeout_s``:
+    raises Saturated, with an estimate of when a place will be free.
+    """
+
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, max_connections: int, pool_timeout_s: float
+    ) -> None:
+        super().__init__(inner)
+        self._max = max_connections
+        self._pool_timeout_s = pool_timeout_s
+        self._places = anyio.Semaphore(max_connections, fast_acquire=True)
+        self._idle = asyncio.Event()
+        self._mean_duration_s = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        return self._max - self._places.value
+
+    @property
+    def waiting(self) -> int:
+        return self._places.statistics().tasks_waiting
+
+    async def idle(self) -> None:
+        """Return when no call is in flight."""
+        while self.in_flight:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._enter()
+        entered = time.monotonic()
+        try:
+            response = await self.inner.handle_async_request(request)
+        except BaseException:
+            self._leave(entered)
+            raise
+        response.stream = Body(stream_of(response), lambda _: self._leave(entered))
+        return response
+
+    async def _enter(self) -> None:
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            try:
+                async with asyncio.timeout(self._pool_timeout_s):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise Saturated(
+                    f"{self._max} calls under way, none ended in {self._pool_timeout_s:g} s",
+                    retry_after_s=math.ceil(
+                        max(1, self._mean_duration_s * (self.waiting + 1) / self._max)
+                    ),
+                ) from None
+
+    def _leave(self, entered: float) -> None:
+        self._places.release()
+        # An exponential mean over about the last ten calls: enough for an estimate.
+        self._mean_duration_s += 0.1 * (time.monotonic() - entered - self._mean_duration_s)
+        if not self.in_flight:
+            self._idle.set()

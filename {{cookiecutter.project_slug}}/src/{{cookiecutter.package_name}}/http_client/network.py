@@ -1,0 +1,30 @@
+"""What the engine needs of the machine: certificates to trust, and proxies."""
+
+import ssl
+import urllib.request
+from functools import cache
+from pathlib import Path
+
+import {{ cookiecutter.__httpx }}
+
+
+@cache  # about 20 ms each, so once for all upstreams and never while serving
+def ssl_context(ca_bundle: Path | None, trust_env: bool) -> ssl.SSLContext:
+    """The TLS configuration: the library's own authorities, or those of one file alone.
+
+    Raises ValueError if the file holds no certificates.
+    """
+    if ca_bundle is None:
+        return httpx.create_ssl_context(trust_env=trust_env)
+    try:
+        return ssl.create_default_context(cafile=ca_bundle)
+    except ssl.SSLError as error:
+        raise ValueError(f"CA_BUNDLE: {ca_bundle} holds no PEM certificates") from error
+
+
+def environment_proxy(url: httpx.URL) -> str | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for a URL."""
+    proxies = urllib.request.getproxies()
+    if urllib.request.proxy_bypass(f"{url.host}:{url.port}" if url.port else url.host):
+        return None
+    return proxies.get(url.scheme, proxies.get("all"))

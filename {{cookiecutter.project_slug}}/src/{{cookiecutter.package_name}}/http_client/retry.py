@@ -1,0 +1,97 @@
+"""Retries: only what is safe, only while there is time, and never as a storm."""
+
+import asyncio
+import random
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import {{ cookiecutter.__httpx }}
+
+from ..settings import HTTPSettings
+from .layer import Layer
+
+# RFC 9110, 9.2.2, and QUERY of RFC 10008.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
+# Too many requests, bad gateway, unavailable, gateway timeout: the next one may do better.
+_TRANSIENT = frozenset({429, 502, 503, 504})
+# Of these the engine guarantees that no byte of the request left.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+_BROKEN = (
+    httpx.NetworkError,
+    httpx.RemoteProtocolError,
+    httpx.ConnectTimeout,
+    httpx.ReadTimeout,
+    httpx.WriteTimeout,
+)
+# A client may always retry this often, so that a quiet one is not left without retries.
+_BUDGET_FLOOR = 10.0
+
+
+class Retry(Layer):
+    """Send a failed request again after a random wait, if that cannot do harm.
+
+    Safe are failures before anything was sent, idempotent methods, and requests with an
+    ``Idempotency-Key``; streamed requests are sent once, since their body is gone. The wait
+    is uniform in [0, base * 2**n] ("full jitter") or the upstream's ``Retry-After`` if that
+    is longer; a wait that would pass the deadline is not begun. Each call earns the client
+    ``retry_budget`` of a retry, so that a dead upstream costs at most that share more.
+    """
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, settings: HTTPSettings) -> None:
+        super().__init__(inner)
+        self._max_attempts = settings.max_attempts
+        self._base_s = settings.backoff_base_s
+        self._max_s = settings.backoff_max_s
+        self._earned = settings.retry_budget
+        self._budget = _BUDGET_FLOOR
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._budget = min(self._budget + self._earned, _BUDGET_FLOOR)
+        attempt = 0
+        while True:
+            attempt += 1
+            request.extensions["attempts"] = attempt
+            try:
+                response = await self.inner.handle_async_request(request)
+            except _BROKEN as failure:
+                wait_s = self._wait_s(request, attempt, failure)
+                if wait_s is None:
+                    raise
+            else:
+                wait_s = self._wait_s(request, attempt, response)
+                if wait_s is None:
+                    return response
+                await response.aclose()
+            self._budget -= 1
+            await asyncio.sleep(wait_s)
+
+    def _wait_s(
+        self, request: httpx.Request, attempt: int, result: httpx.Response | Exception
+    ) -> float | None:
+        """Seconds to wait before the next attempt; None if there must not be one."""
+        if isinstance(result, httpx.Response) and result.status_code not in _TRANSIENT:
+            return None
+        safe = (
+            request.method in _IDEMPOTENT
+            or "Idempotency-Key" in request.headers
+            or isinstance(result, _NEVER_SENT)
+        )
+        replayable = isinstance(request.stream, httpx.ByteStream)
+        if not (safe and replayable) or attempt >= self._max_attempts or self._budget < 1:
+            return None
+        wait_s = random.uniform(0, min(self._max_s, self._base_s * 2 ** (attempt - 1)))
+        if isinstance(result, httpx.Response):
+            wait_s = max(wait_s, _retry_after_s(result))
+        time_left_s = request.extensions["deadline"] - asyncio.get_running_loop().time()
+        return wait_s if wait_s < time_left_s else None
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    """The response's ``Retry-After`` in seconds (RFC 9110, 10.2.3); 0 if none or nonsense."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return 0

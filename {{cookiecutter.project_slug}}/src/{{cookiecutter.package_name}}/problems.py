@@ -1,0 +1,115 @@
+"""Failures become ``application/problem+json`` (RFC 9457), without their secrets."""
+
+import http
+import logging
+from typing import Any
+
+import {{ cookiecutter.__httpx }}
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from .http_client import errors
+from .log import request_id
+
+log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What went wrong, for the caller; what is needed to mend it is in the log, by request id."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str | None
+    upstream: str | None = None
+
+
+# For ``responses=`` of a route that calls upstreams, so that its OpenAPI tells the truth.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": http.HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+    for status in (400, 422, 502, 503, 504)
+}
+
+# The first class that fits an exception counts, so the narrow ones stand first.
+_FAILURES: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (errors.URLNotAllowed, 400, "origin-not-allowed", "The URL is not one this service calls."),
+    (httpx.InvalidURL, 400, "origin-not-allowed", "The URL is not valid."),
+    (httpx.UnsupportedProtocol, 400, "origin-not-allowed", "The URL is neither http nor https."),
+    (errors.CircuitOpen, 503, "upstream-unavailable", "The upstream failed too often of late."),
+    (httpx.PoolTimeout, 503, "upstream-saturated", "Too many calls to the upstream at once."),
+    (httpx.TimeoutException, 504, "upstream-timeout", "The upstream did not answer in time."),
+    (httpx.ConnectError, 502, "upstream-unreachable", "The upstream cannot be reached."),
+    (errors.ResponseTooLarge, 502, "upstream-response-too-large", "The response is too large."),
+    (httpx.HTTPStatusError, 502, "upstream-status", "The upstream refused the call."),
+    (httpx.HTTPError, 502, "upstream-failed", "The upstream broke off or broke the protocol."),
+)
+
+
+def install(app: FastAPI) -> None:
+    """Answer failures with problems in this application, and not in those mounted in it."""
+    app.add_exception_handler(httpx.HTTPError, _failure)
+    app.add_exception_handler(httpx.InvalidURL, _failure)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refusal)
+
+
+def problem(
+    status: int,
+    kind: str,
+    detail: str,
+    *,
+    upstream: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A response that tells of a failure; ``kind`` is stable, for programs to compare."""
+    content = Problem(
+        type=f"urn:problem-type:{kind}",
+        title=kind.replace("-", " ").capitalize(),
+        status=status,
+        detail=detail,
+        request_id=request_id.get(),
+        upstream=upstream,
+    )
+    return JSONResponse(
+        content.model_dump(exclude_none=True),
+        status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+async def _failure(_: Request, failure: Exception) -> JSONResponse:
+    status, kind, detail = next(told[1:] for told in _FAILURES if isinstance(failure, told[0]))
+    retry_after = getattr(failure, "retry_after_s", None)
+    return problem(
+        status,
+        kind,
+        detail,
+        upstream=errors.upstream_of(failure),
+        headers=retry_after and {"Retry-After": str(retry_after)},
+    )
+
+
+async def _invalid(_: Request, failure: Exception) -> JSONResponse:
+    assert isinstance(failure, RequestValidationError)
+    told = "; ".join(
+        f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+        for error in failure.errors()
+    )
+    return problem(422, "invalid-input", told)
+
+
+async def _refusal(_: Request, failure: Exception) -> JSONResponse:
+    assert isinstance(failure, HTTPException)
+    phrase = http.HTTPStatus(failure.status_code).phrase
+    kind = phrase.lower().replace(" ", "-")
+    return problem(
+        failure.status_code, kind, str(failure.detail), headers=dict(failure.headers or {})
+    )

@@ -1,0 +1,62 @@
+"""Pure ASGI middleware: each request gets an id, an answer, and one line in the log."""
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .log import request_id
+from .problems import problem
+
+log = logging.getLogger(__name__)
+
+_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class RequestID:
+    """Take the caller's ``X-Request-ID`` if it is harmless, else mint one; return and log it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        own = given if _ACCEPTABLE.fullmatch(given) else secrets.token_hex(16).encode()
+        status = None
+        started = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", own)]
+            await send(message)
+
+        token = request_id.set(own.decode())
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            if status is not None:  # too late for an answer: the server cuts the connection
+                raise
+            log.exception("no handler caught this")
+            response = problem(500, "internal-error", "The service failed.")
+            await response(scope, receive, send_with_id)
+        finally:
+            log.log(
+                logging.DEBUG if scope["path"] in _PROBES else logging.INFO,
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+                },
+            )
+            request_id.reset(token)

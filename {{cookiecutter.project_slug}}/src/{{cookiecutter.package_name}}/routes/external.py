@@ -1,0 +1,84 @@
+"""Calls a configured upstream: as it is worth knowing for tests, and as an example."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import {{ cookiecutter.__httpx }}
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
+
+from ..http_client.clients import Clients
+from ..http_client.dependency import OpenClients
+from ..http_client.errors import URLNotAllowed
+from ..problems import RESPONSES
+
+router = APIRouter(tags=["external"], responses=RESPONSES)
+
+Target = Annotated[str | None, Query(description="By default the first upstream's base URL.")]
+
+
+class Answer(BaseModel):
+    """What the upstream said. Its status is data here: a 404 or 503 of its is no failure."""
+
+    result: str
+    status: int
+
+
+@router.get("/external")
+async def external(clients: OpenClients, url: Target = None) -> Answer:
+    """Call a URL at one of the configured upstreams."""
+    client, target = _allowed(clients, url)
+    response = await client.get(target)
+    return Answer(result=response.text, status=response.status_code)
+
+
+@router.get("/external/stream", response_class=StreamingResponse)
+async def stream(clients: OpenClients, url: Target = None) -> StreamingResponse:
+    """The same, passed on while it arrives, of any size and within the total deadline."""
+    client, target = _allowed(clients, url)
+    request = client.build_request("GET", target, extensions={"max_response_bytes": None})
+    upstream = await client.send(request, stream=True)
+    try:
+        chunks = upstream.aiter_bytes()
+        # Wait for some of the body, so that an upstream that breaks off is told as a problem.
+        first = await anext(chunks, b"")
+    except BaseException:
+        await upstream.aclose()
+        raise
+    return _Relay(upstream, first, chunks)
+
+
+def _allowed(clients: Clients, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
+    if url is None:
+        first = next(iter(clients.upstreams.values()), None)
+        if first is None:
+            raise URLNotAllowed("there is no upstream, so a URL is needed")
+        return first.client, first.client.base_url
+    target = httpx.URL(url)
+    return clients.for_url(target), target
+
+
+class _Relay(StreamingResponse):
+    """Closes the upstream's response however this one ends: sent, broken off or cancelled."""
+
+    def __init__(self, upstream: httpx.Response, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        super().__init__(
+            _chain(first, rest),
+            status_code=upstream.status_code,
+            media_type=upstream.headers.get("Content-Type"),
+        )
+        self._upstream = upstream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._upstream.aclose()
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk

@@ -1,0 +1,188 @@
+"""What the environment decides. Nothing else in the service reads it."""
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+# The upstreams this service was made for. The environment changes and adds to them.
+BASE_URLS: dict[str, str] = {
+{% for upstream in cookiecutter.upstreams | parse_upstreams %}
+    {{ upstream.name | python_string }}: {{ upstream.base_url | python_string }},
+{% endfor %}
+}
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(gt=0, le=1)]
+
+
+class HTTPSettings(BaseModel):
+    """How an HTTP client behaves; ``none`` leaves a layer out where its field allows it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    connect_timeout_s: Seconds = 5
+    """Name look-up, TCP and TLS together, in seconds."""
+    read_timeout_s: Seconds = 10
+    """Longest silence while a response arrives, in seconds; per chunk, not in total."""
+    write_timeout_s: Seconds = 10
+    """Longest wait for the upstream to take a chunk of the request, in seconds."""
+    pool_timeout_s: Seconds = 1
+    """Longest wait for a free connection, in seconds; short, so that overload sheds early."""
+    attempt_timeout_s: Seconds | None = 10
+    """From sending a request to the response's headers, in seconds, for each attempt."""
+    total_timeout_s: Seconds = 30
+    """Everything together, in seconds: queueing, attempts, back-off and the body."""
+    max_connections: Annotated[int, Field(gt=0)] = 100
+    """Most calls at the upstream at once, from one worker process."""
+    keepalive_expiry_s: Seconds = 4
+    """Idle time after which a connection is dropped, in seconds; many servers cut at 5."""
+    max_attempts: Annotated[int, Field(gt=0)] = 3
+    """Most times a call is sent when it is safe to repeat; 1 turns retries off."""
+    backoff_base_s: Seconds = 0.2
+    """Upper bound of the first random wait before a retry, in seconds; it doubles."""
+    backoff_max_s: Seconds = 2
+    """Upper bound of any random wait before a retry, in seconds."""
+    retry_budget: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Retries allowed per call on average, so that a dead upstream is not hammered."""
+    breaker_failure_ratio: Ratio | None = 0.5
+    """Share of failed attempts that opens the circuit breaker."""
+    breaker_min_calls: Annotated[int, Field(gt=0)] = 20
+    """Attempts in the window before the ratio means anything."""
+    breaker_window_s: Seconds = 30
+    """How far back the breaker looks, in seconds."""
+    breaker_open_s: Seconds = 5
+    """How long an open breaker refuses calls before it lets one through, in seconds."""
+    max_response_bytes: Annotated[int, Field(gt=0)] | None = 10 * 1024 * 1024
+    """Largest response body, received or decompressed, in bytes."""
+    follow_redirects: bool = False
+    """Off, because a redirect is the upstream choosing where this service connects."""
+    trust_env: bool = False
+    """Whether HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE count."""
+    ca_bundle: FilePath | None = None
+    """A PEM file of the certificate authorities to trust, in place of the default ones."""
+
+
+class UpstreamSettings(HTTPSettings):
+    """One upstream: where it is, how to log in, and any field of HTTPSettings to override."""
+
+    base_url: AnyHttpUrl
+    """Scheme, host and port; a path is put before the path of every call."""
+    bearer_token: SecretStr | None = None
+    """Sent as ``Authorization: Bearer …``, to this upstream only."""
+    headers: dict[str, SecretStr] = {}
+    """Sent with every call, to this upstream only; values are kept secret."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_plain(cls, url: AnyHttpUrl) -> AnyHttpUrl:
+        if url.username or url.password or url.query or url.fragment:
+            raise ValueError("must have no user, password, query or fragment")
+        return url
+
+
+class Settings(BaseSettings):
+    """The service's settings: ``APP_`` variables, and the file ``.env`` beneath them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="APP_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        env_parse_none_str="none",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on; a container needs 0.0.0.0."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on."""
+    workers: Annotated[int, Field(gt=0)] = 1
+    """Processes; each has its own clients, and so its own MAX_CONNECTIONS."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """Least severe level that is logged."""
+    log_format: Literal["json", "console"] = "json"
+    """``json`` for machines, ``console`` for people."""
+    shutdown_grace_s: Seconds = 35
+    """Time for calls in flight at shutdown, in seconds; longer than TOTAL_TIMEOUT_S."""
+    external_allowed_origins: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = ()
+    """Comma-separated origins that /external may call besides the upstreams'."""
+    http: HTTPSettings = HTTPSettings()
+    """For every client."""
+    upstreams: dict[str, UpstreamSettings] = {}
+    """By name; each field overrides the one in ``http``."""
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+    @field_validator("external_allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, origins: object) -> object:
+        if not isinstance(origins, str):
+            return origins
+        if origins.startswith("["):
+            return json.loads(origins)
+        return [origin.strip() for origin in origins.split(",")]
+
+    @model_validator(mode="after")
+    def _inherit(self) -> Self:
+        for name, upstream in self.upstreams.items():
+            inherited = self.http.model_fields_set - upstream.model_fields_set
+            self.upstreams[name] = upstream.model_copy(
+                update={field: getattr(self.http, field) for field in inherited}
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources = (init_settings, env_settings, dotenv_settings)
+        if "upstreams" in init_settings():  # given in code: exactly these
+            return sources
+        upstreams = {name: {"base_url": url} for name, url in BASE_URLS.items()}
+        return *sources, InitSettingsSource(settings_cls, {"upstreams": upstreams})
+
+
+def problems(error: ValidationError | SettingsError) -> list[str]:
+    """One line for each setting that is wrong, naming its variable and never its value."""
+    if isinstance(error, SettingsError):
+        return [f"APP_*: {error}"]
+    return [f"{_variable(problem)}: {problem['msg']}" for problem in error.errors()]
+
+
+def _variable(problem: Any) -> str:
+    return "APP_" + "__".join(str(part) for part in problem["loc"]).upper()
