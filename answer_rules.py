@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
-from cookiecutter.exceptions import FailedHookException
+from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 from jinja2 import Environment
 from jinja2.ext import Extension
 
@@ -512,6 +512,8 @@ class AnswerRules(Extension):
             *(parse_upstreams, python_string, toml_string, markdown_text),
         ):
             environment.filters[function.__name__] = function
+        # cruft renders two revisions of a template in one process: each loads its own rules.
+        sys.modules.pop(__name__, None)
 
     def treat_answers_as_data(self) -> str:
         self.answers_are_data = True

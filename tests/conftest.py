@@ -1,0 +1,152 @@
+"""What tests use to render the template: `bake` in this process, `cookiecutter` as a command."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
+from loopback import clean_environment
+
+import answer_rules
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", answer_rules.PROJECT_DIRECTORY)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A rendered project."""
+
+    path: Path
+    answers: dict[str, object]
+
+    @property
+    def package(self) -> Path:
+        """The directory of the service's modules."""
+        return self.path / "src" / str(self.answers["package_name"])
+
+    def files(self) -> set[str]:
+        """The path of every file, relative to the project, with slashes."""
+        files = (path for path in self.path.rglob("*") if path.is_file())
+        return {path.relative_to(self.path).as_posix() for path in files}
+
+    def has_file(self, name: str) -> bool:
+        """Whether there is a file of this relative path."""
+        return (self.path / name).is_file()
+
+    def read(self, name: str) -> str:
+        """The text of a file, line endings as they are."""
+        return (self.path / name).read_bytes().decode()
+
+    def toml(self, name: str) -> dict[str, Any]:
+        """What a TOML file holds."""
+        return tomllib.loads(self.read(name))
+
+    def run(self, tool: str, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run a tool of the tests' own environment, which holds what any project needs."""
+        done = subprocess.run(
+            [sys.executable, "-m", tool, *args],
+            cwd=self.path,
+            env=clean_environment() | {"PYTHONPATH": "src"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, f"{tool} {' '.join(args)}\n{done.stdout}\n{done.stderr}"
+        return done
+
+
+class Bake(Protocol):
+    """Renders the template with these answers, the others being the defaults."""
+
+    def __call__(self, **answers: object) -> Project: ...
+
+
+@dataclass(frozen=True)
+class Cookiecutter:
+    """The `cookiecutter` command, of a person who has neither configuration nor history."""
+
+    home: Path
+    cwd: Path
+    temporary: Path
+
+    def __call__(
+        self,
+        *args: str | Path,
+        input: str | None = None,  # noqa: A002 - as subprocess names it
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [Path(sys.executable).with_name("cookiecutter"), *args],
+            cwd=cwd or self.cwd,
+            env=self.environment() | (env or {}),
+            input=input or "",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """This environment with another home and another place for temporary files."""
+        environment = clean_environment() | {"HOME": str(self.home), "USERPROFILE": str(self.home)}
+        environment.pop("COOKIECUTTER_CONFIG", None)
+        return environment | {"TMPDIR": str(self.temporary)}
+
+    def written(self) -> set[str]:
+        """What is in the working directory and at home, directories too."""
+        places = (self.cwd, self.home)
+        return {str(path.relative_to(place)) for place in places for path in place.rglob("*")}
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without the rest of the repository, as a clone without history would be."""
+    copy = tmp_path_factory.mktemp("template") / "fastapi-template"
+    copy.mkdir()
+    for name in PARTS:
+        part = ROOT / name
+        if part.is_dir():
+            shutil.copytree(
+                part, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".*cache")
+            )
+        else:
+            shutil.copy(part, copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """Render with cookiecutter's Python API, without the hooks, which are tested apart."""
+    config = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
+    config.write_text(f"{{cookiecutters_dir: '{config.parent}', replay_dir: '{config.parent}'}}\n")
+
+    def bake(**answers: object) -> Project:
+        written = render(
+            str(template),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(tmp_path_factory.mktemp("baked")),
+            config_file=str(config),
+            accept_hooks=False,
+        )
+        return Project(Path(written), answer_rules.completed(answers))
+
+    return bake
+
+
+@pytest.fixture
+def cookiecutter(tmp_path: Path) -> Cookiecutter:
+    """Run the real command in an empty directory, with a home of its own."""
+    command = Cookiecutter(tmp_path / "home", tmp_path / "work", tmp_path / "temporary")
+    for directory in (command.home, command.cwd, command.temporary):
+        directory.mkdir()
+    return command
