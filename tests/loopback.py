@@ -6,9 +6,9 @@ Standard library only.
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -40,6 +40,7 @@ class Upstream:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # or the body waits 40 ms for the headers' acknowledgement
 
             def setup(self) -> None:
                 super().setup()
@@ -50,7 +51,7 @@ class Upstream:
                 if self.path == "/held":
                     upstream.held.set()
                     upstream.release.wait(timeout=30)
-                body = f"This is the upstream, request {len(upstream.paths)}.".encode()
+                body = f"upstream answer {len(upstream.paths)}".encode()
                 self.send_response(404 if self.path == "/missing" else 200)
                 self.send_header("Content-Type", "text/plain; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
@@ -135,15 +136,35 @@ class Service:
         finally:
             connection.close()
 
-    def terminate(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+    def refuses_calls(self, within: float = 10) -> bool:
+        """Whether it stops listening."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            try:
+                self.get("/livez")
+            except ConnectionError:
+                return True
+        return False
 
-    def wait(self, timeout: float = 30) -> int:
+    def terminate(self) -> None:
+        """Ask it to stop, as a container's runtime does."""
+        self._process.terminate()
+
+    def wait(self) -> int:
         """Wait for the end of the process and of its output; the exit code."""
-        code = self._process.wait(timeout)
+        code = self._process.wait(timeout=30)
         for reader in self._readers:
-            reader.join(timeout)
+            reader.join(timeout=30)
         return code
+
+    def stop(self) -> None:
+        self.terminate()
+        self.wait()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its own end; the exit code is the signal's either way."""
+        return "Finished server process" in self.out[-1]
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -169,12 +190,12 @@ class Service:
                 output = "\n".join(self.out + self.err)
                 raise BrokenPromiseError(f"The service ended before it answered:\n{output}")
             try:
-                if self.get("/readyz").status == 200:
+                if self.get("/livez").status == 200:
                     return
             except OSError:
                 pass
             time.sleep(0.05)
-        raise BrokenPromiseError("The service was not ready within 30 seconds.")
+        raise BrokenPromiseError("The service did not answer within 30 seconds.")
 
 
 def free_port() -> int:
@@ -185,9 +206,11 @@ def free_port() -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without settings of a service or traces of an active environment."""
-    return {
+    """This environment with its tools on the path, and without settings of a service."""
+    environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("APP_", "OTEL_", "VIRTUAL_ENV", "PYTEST_"))
+        if not name.startswith(("APP_", "OTEL_", "PYTEST_", "VIRTUAL_ENV"))
     }
+    tools = Path(sys.executable).parent
+    return environment | {"PATH": f"{tools}{os.pathsep}{environment['PATH']}"}

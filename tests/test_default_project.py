@@ -1,0 +1,250 @@
+"""The default project for real: written by the `cookiecutter` command, installed by `uv sync`,
+run as a process, called over HTTP and stopped by SIGTERM. On each client combination."""
+
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin
+from xml.etree import ElementTree
+
+import pytest
+from loopback import Answer, Service, Upstream, clean_environment
+
+TEMPLATE = Path(__file__).parent.parent
+ANSWER = TEMPLATE / "tests" / "accepted_answer.py"
+CLIENTS = [
+    pytest.param((library, transport), id=f"{library}-on-{transport}")
+    for library in ("httpx", "httpx2")
+    for transport in ("aiohttp", "httpcore")
+]
+DEFAULT = CLIENTS[:1]
+on_every_client = pytest.mark.parametrize("project", CLIENTS, indirect=True)
+on_the_default = pytest.mark.parametrize("project", DEFAULT, indirect=True)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project with its own environment."""
+
+    directory: Path
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        # The interpreter that runs the tests is the one that must do.
+        return subprocess.run(
+            command,
+            cwd=self.directory,
+            env=clean_environment() | {"UV_PYTHON_DOWNLOADS": "never"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def start(self, *command: str, **environment: str) -> Service:
+        return Service(["uv", "run", "--no-sync", *command], self.directory, **environment)
+
+
+@pytest.fixture(scope="module")
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    library, transport = request.param
+    parent = tmp_path_factory.mktemp(f"{library}-{transport}")
+    written = subprocess.run(
+        [
+            "cookiecutter",
+            "--no-input",
+            "--default-config",
+            f"--output-dir={parent}",
+            str(TEMPLATE),
+            f"http_library={library}",
+            f"http_transport={transport}",
+        ],
+        cwd=parent,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert written.returncode == 0, written.stdout + written.stderr
+    project = Project(parent / "my-service")
+    synced = project.run("uv", "sync")
+    assert synced.returncode == 0, synced.stderr
+    return project
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as upstream:
+        yield upstream
+
+
+@on_every_client
+@pytest.mark.parametrize(
+    "command", ["ruff format --check .", "ruff check .", "mypy"], ids=["format", "lint", "types"]
+)
+def test_it_passes_its_own_checks(project: Project, command: str) -> None:
+    """Nothing needs to be repaired before the first commit."""
+    done = project.run("uv", "run", *command.split())
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@on_every_client
+def test_it_passes_its_own_tests(project: Project, tmp_path: Path) -> None:
+    """The tests that come with a project pass, and none is skipped."""
+    report = tmp_path / "report.xml"
+    done = project.run("uv", "run", "pytest", f"--junitxml={report}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (suite,) = ElementTree.parse(report).getroot()
+
+    assert int(suite.attrib["tests"]) > 20
+    assert suite.attrib["skipped"] == "0"
+
+
+@on_every_client
+def test_it_answers_over_http(project: Project, upstream: Upstream) -> None:
+    """Every endpoint of the contract answers, from a process started as the README says."""
+    with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
+        live = service.get("/livez")
+        ready = service.get("/readyz")
+        called = service.get("/external")
+        relayed = service.get(f"/external?url={upstream.base_url}/missing")
+        streamed = service.get(f"/external/stream?url={upstream.base_url}/streamed")
+        refused = service.get("/external?url=http://elsewhere.invalid/")
+        service.stop()
+
+    assert live.status == 200
+    assert ready.status == 200
+    assert ready.json["upstreams"]["httpbin"].keys() == {
+        "in_flight",
+        "waiting",
+        "open_connections",
+        "breaker",
+    }
+    assert called.json == {"result": "upstream answer 1", "status": 200}
+    assert relayed.json == {"result": "upstream answer 2", "status": 404}
+    assert streamed.body == b"upstream answer 3"
+    assert refused.status == 400
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert upstream.paths == ["/", "/missing", "/streamed"]
+    assert service.finished
+
+
+@on_every_client
+def test_fifty_calls_open_one_connection(project: Project, upstream: Upstream) -> None:
+    """A connection is kept and reused, which a client per call cannot do."""
+    with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
+        statuses = {service.get("/external").status for _ in range(50)}
+
+    assert statuses == {200}
+    assert len(upstream.paths) == 50
+    assert upstream.connections == 1
+
+
+@on_the_default
+def test_the_documentation_needs_no_internet(project: Project) -> None:
+    """Each asset that /docs refers to is served by the service itself."""
+    with project.start("my-service") as service:
+        page = service.get("/docs")
+        references = re.findall(r"(?:src|href|url)(?:=|:\s*)[\"']([^\"']+)", page.body.decode())
+        answers = {
+            reference: service.get(urljoin("/docs", reference)).status for reference in references
+        }
+
+    assert page.status == 200
+    assert len(references) >= 3
+    assert not any("//" in reference for reference in references)
+    assert set(answers.values()) == {200}, answers
+
+
+@on_the_default
+def test_sigterm_loses_no_call_in_flight(project: Project, upstream: Upstream) -> None:
+    """Stopping waits for the call that is under way, and takes no new one."""
+    answers: list[Answer] = []
+    with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
+        url = f"/external?url={upstream.base_url}/held"
+        call = threading.Thread(target=lambda: answers.append(service.get(url)))
+        call.start()
+        assert upstream.held.wait(timeout=10)
+
+        service.terminate()
+        assert service.refuses_calls()
+        upstream.release.set()
+        call.join(timeout=10)
+        service.wait()
+
+    assert [answer.json["status"] for answer in answers] == [200]
+    assert service.finished
+    assert service.err == []
+
+
+@on_the_default
+def test_python_m_is_the_same_command(project: Project) -> None:
+    """`python -m my_service` starts what the console script starts."""
+    with project.start("python", "-m", "my_service") as service:
+        live = service.get("/livez")
+        service.stop()
+
+    assert live.status == 200
+    assert service.finished
+
+
+@on_the_default
+def test_invalid_settings_stop_the_start(project: Project) -> None:
+    """Each problem is one line that names its variable, and nothing else is said."""
+    settings = {
+        "APP_PORT": "http",
+        "APP_HTTP__MAX_CONNECTIONS": "0",
+        "APP_UPSTREAMS__HTTPBIN__BASE_URL": "ftp://somewhere.example",
+    }
+    done = subprocess.run(
+        ["uv", "run", "--no-sync", "my-service"],
+        cwd=project.directory,
+        env=clean_environment() | settings,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    lines = (done.stdout + done.stderr).strip().splitlines()
+
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert all(len([line for line in lines if name in line]) == 1 for name in settings), lines
+    assert len(lines) <= len(settings) + 1
+
+
+@on_every_client
+def test_everything_the_accepted_answer_does(project: Project, upstream: Upstream) -> None:
+    """The answer that many users know: a client made when the loop runs, logged with its id,
+    the same object for each request, used by routes of one's own, and closed at shutdown."""
+    (project.directory / ANSWER.name).write_bytes(ANSWER.read_bytes())
+    types = project.run("uv", "run", "--no-sync", "mypy", ANSWER.name)
+    base_url = {"APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url}
+    with project.start("python", ANSWER.name, "on", **base_url) as service:
+        clients = [
+            service.get(path).json
+            for path in ("/clients", "/clients", "/mounted/clients", "/mounted/clients")
+        ]
+        calls = [service.get(path).json for path in ("/call", "/mounted/call") * 25]
+        service.stop()
+
+    assert types.returncode == 0, types.stdout
+    assert len({tuple(ids.items()) for ids in clients}) == 1
+    assert clients[0]["alias"] == clients[0]["by_name"] != clients[0]["shared"]
+    assert len(calls) == 50
+    assert upstream.connections == 1
+    assert service.finished
+
+
+@on_every_client
+def test_outside_the_lifespan_is_a_clear_error(project: Project) -> None:
+    """A client that nobody opened is refused with what to do about it, as the answer does."""
+    (project.directory / ANSWER.name).write_bytes(ANSWER.read_bytes())
+    with project.start("python", ANSWER.name, "off") as service:
+        answer = service.get("/call")
+
+    assert answer.status == 500
+    assert "lifespan" in "\n".join(service.out + service.err)
