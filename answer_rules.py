@@ -15,13 +15,14 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
+from cookiecutter.config import get_user_config  # type: ignore[import-untyped]
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 from jinja2 import Environment
 from jinja2.ext import Extension
@@ -51,7 +52,7 @@ class Problem:
 def shown(answer: object) -> str:
     """Write an answer for a terminal: short, on one line, nothing invisible."""
     if not isinstance(answer, str):
-        return typed(answer)
+        return f"{typed(answer)[:SHOWN_LIMIT]}, a {type(answer).__name__}"
     return repr(answer) if len(answer) <= SHOWN_LIMIT else f"{answer[:SHOWN_LIMIT]!r} and so on"
 
 
@@ -167,57 +168,60 @@ OTHER_STANDARD_LIBRARY = _words(
 
 def default_slug(text: str) -> str:
     """Derive a slug that can be used; nothing from a text without ASCII letters or digits."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:NAME_LIMIT].strip("-")
-    return f"{slug}-service" if slug and _slug_trouble(slug) else slug
+    # An answer that is missing raises here what cookiecutter can explain.
+    ascii_text = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")
+    slug = (f"app-{slug}" if slug[:1].isdigit() else slug)[:NAME_LIMIT].strip("-")
+    return f"{slug}-service" if _taken_name(slug) else slug
 
 
 def default_package(text: str) -> str:
     """Derive an import name that can be used; nothing where `default_slug` finds nothing."""
     name = default_slug(text).replace("-", "_")
-    if name[:1].isdigit():
-        name = f"app_{name}"[:NAME_LIMIT].strip("_")
     return f"{name}_service" if name and _package_trouble(name) else name
 
 
 def _slug_trouble(slug: str) -> str | None:
     if not slug:
-        return "is empty, and cannot be derived from the project's name"
-    if not re.fullmatch(r"[a-z0-9]+([-_.][a-z0-9]+)*", slug):
-        return "needs lowercase ASCII letters and digits, with single dashes between them"
-    return _name_trouble(slug)
+        return "is empty, because nothing in project_name could be used for it"
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug):
+        return "is not kebab-case: lowercase ASCII letters and digits, single dashes between them"
+    if len(slug) > NAME_LIMIT:
+        return f"has more than {NAME_LIMIT} characters"
+    return _taken_name(slug)
 
 
 def _package_trouble(name: str) -> str | None:
     if not name:
-        return "is empty, and cannot be derived from the slug"
+        return "is empty, because nothing in project_slug could be used for it"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         return "is not a lowercase ASCII identifier"
+    if len(name) > NAME_LIMIT:
+        return f"has more than {NAME_LIMIT} characters"
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         return "is a keyword of Python"
     if name in sys.stdlib_module_names or name in OTHER_STANDARD_LIBRARY:
         return "is a module of Python's standard library"
-    return _name_trouble(name)
+    return _taken_name(name)
 
 
-def _name_trouble(name: str) -> str | None:
-    normal = re.sub(r"[-_.]+", "_", name)
-    if len(name) > NAME_LIMIT:
-        return f"has more than {NAME_LIMIT} characters"
-    if name.partition(".")[0] in WINDOWS_DEVICES:
+def _taken_name(name: str) -> str | None:
+    name = name.replace("-", "_")
+    if name in WINDOWS_DEVICES:
         return "is a device on Windows"
-    if normal in DEPENDENCIES or normal.startswith("opentelemetry_"):
+    if name in DEPENDENCIES or name.startswith("opentelemetry_"):
         return "is the name of something that services depend on"
-    if normal in COMMANDS:
+    if name in COMMANDS:
         return "is a command that every Python environment has"
-    if normal in {"conftest", "test", "tests"}:
+    if name in {"conftest", "test", "tests"}:
         return "is a name that the tests use"
     return None
 
 
 # --- Upstreams ------------------------------------------------------------------------------
 
-UPSTREAM_LIMIT = 32
+# The line that defines an alias holds its name twice, and fits into 100 columns.
+UPSTREAM_LIMIT = 20
 EXAMPLE_URL = "https://api.example.com"
 SPELLINGS = {"github": "GitHub", "gitlab": "GitLab", "openai": "OpenAI"}
 # What the generated modules import or define beside the aliases.
@@ -357,6 +361,13 @@ def problems(answers: Mapping[str, object]) -> list[Problem]:
     for field, default in QUESTIONS.items():
         if field in answers and not _is_consequence(field, answers, found):
             found += _field_problems(field, default, answers[field])
+    if (
+        answers.get("deployment") == "kubernetes"
+        and len(str(answers.get("project_slug"))) == NAME_LIMIT
+    ):
+        slug = str(answers["project_slug"])
+        what = f"has more than the {NAME_LIMIT - 1} characters of a name in Kubernetes"
+        found.append(_problem("project_slug", what, slug, slug[:-1].rstrip("-")))
     if answers.get("http2") is True and answers.get("http_transport") == "aiohttp":
         what = "http2=true needs httpcore, because aiohttp speaks HTTP/1.1 only"
         found.append(_problem("http_transport", what, "aiohttp", "httpcore"))
@@ -415,15 +426,15 @@ def _unknown(name: str, value: object) -> Problem:
     what = "is not a question of this template"
     if meant is None:
         return Problem(name, what, value, "leaving it out", {})
-    answer = as_answer(meant, typed(value))
+    answer = as_answer(meant, value)
     for problem in problems({meant: answer}):
         answer = problem.fixes[meant]
     return Problem(name, what, value, f"{meant}={typed(answer)}", {meant: answer})
 
 
-def as_answer(name: str, value: str) -> object:
-    """Read a value of the command line as cookiecutter does, and leave what it cannot read."""
-    if isinstance(QUESTIONS[name], bool):
+def as_answer(name: str, value: object) -> object:
+    """Read a switch as cookiecutter does, and leave what it cannot read."""
+    if isinstance(QUESTIONS[name], bool) and isinstance(value, str):
         for answer, words in ((True, "1 true t yes y on"), (False, "0 false f no n off")):
             if value.strip().lower() in words.split():
                 return answer
@@ -439,7 +450,7 @@ def closest(word: str, words: Iterable[str]) -> str | None:
 # --- What people read -----------------------------------------------------------------------
 
 
-def report(found: list[Problem], command: list[str], answers: Mapping[str, object]) -> str:
+def report(found: list[Problem], command: Iterable[str], answers: Mapping[str, object]) -> str:
     """Tell all problems, and the command that would do."""
     options = (f"{name}={typed(value)}" for name, value in mended(answers, found).items())
     join = subprocess.list2cmdline if os.name == "nt" else shlex.join
@@ -508,7 +519,7 @@ class AnswerRules(Extension):
         self.answers_are_data = False
         environment.globals["treat_answers_as_data"] = self.treat_answers_as_data
         for function in (
-            *(default_slug, default_package, problems, check),
+            *(default_slug, default_package, check, complaint, destination),
             *(parse_upstreams, python_string, toml_string, markdown_text),
         ):
             environment.filters[function.__name__] = function
@@ -530,22 +541,69 @@ class AnswerRules(Extension):
 
 
 def check(answers: Mapping[str, object]) -> str:
-    """Raise the exception that cookiecutter's command shows as a plain message."""
-    context = click.get_current_context(silent=True)
-    given: Mapping[str, object] = {}
-    command = ["cookiecutter", str(answers.get("_template", TEMPLATE))]
-    # Under the Python API, or in another program such as cruft, the command line is not ours.
-    if context is not None and context.command.callback.__module__ == "cookiecutter.cli":
-        given = context.params["extra_context"] or {}
-        command = ["cookiecutter", context.params["template"], *_switches(context)]
-    found = unknown_options(given) + problems(answers)
-    if found:
-        raise FailedHookException(report(found, command, answers))
+    """Raise what cookiecutter's command shows as a plain message, if an answer is bad."""
+    if message := complaint(answers):
+        raise FailedHookException(message)
     return ""
 
 
+def complaint(answers: Mapping[str, object]) -> str:
+    """Return all that there is to say against the answers, or nothing."""
+    answers = {name: value for name, value in answers.items() if name in QUESTIONS}
+    if len(answers) < len(QUESTIONS):
+        return "The replay lacks answers that this template needs. Give them without --replay."
+    context = _command_line()
+    if context is None:
+        found, command = problems(answers), [str(TEMPLATE)]
+    else:
+        given = context.params["extra_context"] or {}
+        configured = _configured(context)
+        found = unknown_options(given) + problems(answers)
+        command = [context.params["template"], *_switches(context)]
+        if dropped := _dropped(configured, given):
+            found += dropped
+            command.append("--default-config")
+            answers |= {name: value for name, value in configured.items() if name not in given}
+    return report(found, ["cookiecutter", *command], answers) if found else ""
+
+
+def _command_line() -> click.Context | None:
+    """Return what was typed, unless that was to the Python API or to a program such as cruft."""
+    context = click.get_current_context(silent=True)
+    if context is None or getattr(context.command.callback, "__module__", "") != "cookiecutter.cli":
+        return None
+    return context
+
+
+def _configured(context: click.Context) -> dict[str, object]:
+    """Return the defaults of the user's own configuration, which a replay does not use."""
+    if context.params["replay"] or context.params["replay_file"]:
+        return {}
+    options = context.params["config_file"], context.params["default_config"]
+    defaults = get_user_config(*options)["default_context"]
+    return {name: value for name, value in defaults.items() if name in QUESTIONS}
+
+
+def _dropped(configured: Mapping[str, object], given: Mapping[str, object]) -> list[Problem]:
+    """Return the choices that cookiecutter ignores, with all defaults after them, by a warning."""
+    found = [
+        problem
+        for name, value in configured.items()
+        if isinstance(QUESTIONS[name], list | bool)
+        for problem in problems({name: as_answer(name, value)})
+    ]
+    return [
+        replace(
+            problem,
+            what=f"{problem.what}, in your configuration of cookiecutter",
+            fixes={} if problem.field in given else problem.fixes,
+        )
+        for problem in found
+    ]
+
+
 def _switches(context: click.Context) -> Iterator[str]:
-    """Repeat the options that were typed, but for the replay, whose answers are bad."""
+    """Repeat the options that were typed, but for the sources of bad answers."""
     for option in context.command.params:
         name = option.name or ""
         if (
@@ -558,3 +616,10 @@ def _switches(context: click.Context) -> Iterator[str]:
                 if option.is_flag
                 else [option.opts[-1], str(context.params[name])]
             )
+
+
+def destination(answers: Mapping[str, object]) -> str:
+    """Return the project's directory as the person who typed the command would name it."""
+    context = _command_line()
+    parent = context.params["output_dir"] if context else answers.get("_output_dir", ".")
+    return str(Path(str(parent), str(answers["project_slug"])))

@@ -1,5 +1,6 @@
 """What tests use to render the template: `bake` in this process, `cookiecutter` as a command."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 import pytest
 from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
@@ -125,19 +127,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """Render with cookiecutter's Python API, without the hooks, which are tested apart."""
+    """Render with cookiecutter's Python API, and hooks that find neither uv nor git."""
     config = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
     config.write_text(f"{{cookiecutters_dir: '{config.parent}', replay_dir: '{config.parent}'}}\n")
 
     def bake(**answers: object) -> Project:
-        written = render(
-            str(template),
-            no_input=True,
-            extra_context=answers,
-            output_dir=str(tmp_path_factory.mktemp("baked")),
-            config_file=str(config),
-            accept_hooks=False,
-        )
+        with patch.dict(os.environ, PATH=""):
+            written = render(
+                str(template),
+                no_input=True,
+                extra_context=answers,
+                output_dir=str(tmp_path_factory.mktemp("baked")),
+                config_file=str(config),
+            )
         return Project(Path(written), answer_rules.completed(answers))
 
     return bake

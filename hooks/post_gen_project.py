@@ -1,0 +1,94 @@
+"""Prepare what can be prepared here, then say what to type next.
+
+All of it is a convenience: whatever fails, the project stays and this ends well.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# Answers reach this file as JSON without an apostrophe, so none of them ends the literal.
+ANSWERS = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
+DESTINATION = json.loads(r'''{{ cookiecutter | destination | tojson }}''')  # fmt: skip
+LOCK_SECONDS = 60
+
+
+def main() -> None:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    remove_empty_directories()
+    # cruft renders projects only to compare them, where a repository or a lock would be a change.
+    if "_output_dir" in ANSWERS:
+        make_repository()
+        lock_dependencies()
+    say_what_is_next()
+
+
+def remove_empty_directories() -> None:
+    """Options leave out files by name; cookiecutter makes their directories all the same."""
+    for top in (".github", "deploy"):
+        for directory, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(directory).rmdir()
+
+
+def make_repository() -> None:
+    project = Path.cwd()
+    if any((directory / ".git").exists() for directory in (project, *project.parents)):
+        return
+    if not succeeds("git", "init", "--quiet", "--initial-branch=main", seconds=10):
+        print("There is no Git repository yet: type `git init` when git is installed.")
+
+
+def lock_dependencies() -> None:
+    if Path("uv.lock").exists():
+        return
+    if shutil.which("uv") is None:
+        print("uv is not installed yet: type `pipx install uv`, or see https://docs.astral.sh/uv")
+        return
+    print("Locking the dependencies ...", flush=True)
+    if not succeeds("uv", "lock", "--quiet", "--no-python-downloads", seconds=LOCK_SECONDS):
+        print("That failed. `uv sync` will lock them, and say what is wrong.")
+
+
+def succeeds(*command: str, seconds: float) -> bool:
+    try:
+        done = subprocess.run(  # noqa: S603 - the commands are written here
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def say_what_is_next() -> None:
+    slug = ANSWERS["project_slug"]
+    path = "external" if ANSWERS["upstreams"].strip() else "readyz"
+    print(
+        f"""
+{slug} is ready. Start it:
+
+  cd {shlex.quote(DESTINATION)}
+  uv sync
+  uv run {slug}
+
+and call it, in another terminal:
+
+  curl http://127.0.0.1:8000/{path}
+
+README.md tells the rest.
+""".rstrip()
+    )
+
+
+main()
