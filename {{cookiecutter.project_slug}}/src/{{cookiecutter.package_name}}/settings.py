@@ -24,11 +24,15 @@ from pydantic_settings import (
 )
 
 # The upstreams this service was made for. The environment changes and adds to them.
+{% if cookiecutter.upstreams %}
 BASE_URLS: dict[str, str] = {
 {% for upstream in cookiecutter.upstreams | parse_upstreams %}
     {{ upstream.name | python_string }}: {{ upstream.base_url | python_string }},
 {% endfor %}
 }
+{% else %}
+BASE_URLS: dict[str, str] = {}
+{% endif %}
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(gt=0, le=1)]

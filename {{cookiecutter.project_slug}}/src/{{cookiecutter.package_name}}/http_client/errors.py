@@ -31,6 +31,30 @@ class ResponseTooLarge(httpx.TransportError):
     """The body is larger than MAX_RESPONSE_BYTES."""
 
 
+# One wording for both engines. The engines' own may tell a whole URL, and so its secrets.
+_MESSAGES: dict[type[httpx.TransportError], str] = {
+    httpx.ConnectError: "cannot connect",
+    httpx.ConnectTimeout: "no connection in time",
+    httpx.ReadError: "the connection broke",
+    httpx.ReadTimeout: "silence for too long",
+    httpx.WriteError: "the connection broke while sending",
+    httpx.WriteTimeout: "the request's body is not taken",
+    httpx.RemoteProtocolError: "the response is not whole, or not HTTP",
+    httpx.ProxyError: "the proxy refused",
+}
+
+
+def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.TransportError:
+    """An engine's error as httpx's, with the operating system's reason if there is one."""
+    message = _MESSAGES.get(kind, "the call failed")
+    cause: BaseException | None = error
+    while cause is not None and not issubclass(kind, httpx.TimeoutException):
+        if isinstance(cause, OSError) and cause.strerror:
+            return kind(f"{message}: {cause.strerror}")
+        cause = cause.__cause__ or cause.__context__
+    return kind(message)
+
+
 def upstream_of(failure: Exception) -> str | None:
     """The name of the upstream that a call failed at, if it has one."""
     try:

@@ -1,0 +1,55 @@
+import pytest
+
+from {{ cookiecutter.package_name }}.http_client.clients import open_clients
+from {{ cookiecutter.package_name }}.settings import Settings
+
+from ..service import client_for
+from ..upstream import Upstream
+
+
+async def test_cookies_are_forgotten(upstream: Upstream) -> None:
+    """A cookie set for one call is not sent with the next; a call's own cookie goes out."""
+    async with client_for(upstream) as client:
+        await client.get("/?set-cookie=session=secret")
+        without = await client.get("/echo")
+        own = await client.get("/echo", headers={"Cookie": "mine=1"})
+        again = await client.get("/echo")
+
+    assert "cookie" not in without.json()
+    assert own.json()["cookie"] == "mine=1"
+    assert "cookie" not in again.json()
+
+
+async def test_nothing_is_set_on_the_shared_client(upstream: Upstream) -> None:
+    """A cookie for all callers is refused, and the message says where it belongs."""
+    async with client_for(upstream) as client:
+        with pytest.raises(AttributeError, match="to the call"):
+            client.cookies.set("session", "secret")
+        with pytest.raises(AttributeError, match="to the call"):
+            client.cookies = {"session": "secret"}
+
+
+async def test_credentials_go_to_their_own_upstream(upstream: Upstream) -> None:
+    """The token and the headers of an upstream are sent to it, and by no other client."""
+    login = {"bearer_token": "t0ken", "headers": {"X-Api-Key": "k3y"}}
+    settings = Settings.model_validate(
+        {"upstreams": {"up": {"base_url": upstream.url, **login}, "b": {"base_url": upstream.url}}}
+    )
+    async with open_clients(settings) as clients:
+        own = (await clients.upstreams["up"].client.get("/echo")).json()
+        other = (await clients.upstreams["b"].client.get("/echo")).json()
+        default = (await clients.default.client.get(f"{upstream.url}/echo")).json()
+
+    assert (own["authorization"], own["x-api-key"]) == ("Bearer t0ken", "k3y")
+    assert not {"authorization", "x-api-key"} & (other.keys() | default.keys())
+    assert "t0ken" not in repr(settings)
+    assert "k3y" not in repr(settings)
+
+
+async def test_base_path_is_put_before_the_call(upstream: Upstream) -> None:
+    """A base URL may have a path."""
+    upstream.url += "/echo"
+    async with client_for(upstream) as client:
+        await client.get("/below")
+
+    assert upstream.seen[0].target == "/echo/below"

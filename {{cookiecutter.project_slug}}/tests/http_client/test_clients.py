@@ -1,0 +1,76 @@
+import asyncio
+import logging
+
+import pytest
+
+from {{ cookiecutter.package_name }}.http_client.clients import open_clients
+from {{ cookiecutter.package_name }}.settings import Settings
+
+from ..service import clients_for, settings_for
+from ..upstream import Upstream
+
+
+async def test_opening_is_all_or_nothing(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture, tmp_path: object
+) -> None:
+    """When one client fails to open, those before it are closed again."""
+    caplog.set_level(logging.INFO)
+    settings = Settings.model_validate(
+        {
+            "upstreams": {
+                "good": {"base_url": upstream.url},
+                "bad": {"base_url": upstream.url, "ca_bundle": __file__},
+            }
+        }
+    )
+    with pytest.raises(ValueError, match="CA_BUNDLE"):
+        async with open_clients(settings):
+            pass
+
+    told = [(record.message, vars(record)["upstream"]) for record in caplog.records]
+    assert told == [
+        ("client opened", "default"),
+        ("client opened", "good"),
+        ("client closed", "good"),
+        ("client closed", "default"),
+    ]
+
+
+async def test_closing_waits_for_calls_in_flight(upstream: Upstream) -> None:
+    """A call that is under way at shutdown ends well."""
+    async with clients_for(upstream) as clients:
+        call = asyncio.create_task(clients.upstreams["up"].client.get("/gate"))
+        await upstream.busy()
+        asyncio.get_running_loop().call_later(0.1, upstream.gate.set)
+
+    assert call.done()
+    assert call.result().status_code == 200
+
+
+async def test_closing_waits_no_longer_than_the_grace(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call that does not end in time is cut, and that is logged."""
+    settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.1})
+    async with asyncio.timeout(5), open_clients(settings) as clients:
+        call = asyncio.create_task(clients.upstreams["up"].client.get("/hang"))
+        await upstream.busy()
+
+    assert "closing clients with calls in flight" in caplog.messages
+    call.cancel()
+    await asyncio.wait([call])
+
+
+async def test_settings_of_one_upstream_override_those_of_all(upstream: Upstream) -> None:
+    """``http`` is for every client, and an upstream's own field wins."""
+    settings = Settings.model_validate(
+        {
+            "http": {"max_connections": 7, "read_timeout_s": 3},
+            "upstreams": {"up": {"base_url": upstream.url, "read_timeout_s": 2}},
+        }
+    )
+    async with open_clients(settings) as clients:
+        timeout = clients.upstreams["up"].client.timeout
+
+    assert settings.upstreams["up"].max_connections == 7
+    assert timeout.read == 2

@@ -1,0 +1,37 @@
+import pytest
+
+from {{ cookiecutter.package_name }}.http_client.errors import URLNotAllowed
+
+from ..service import client_for, settings_for
+from ..upstream import Upstream
+
+
+async def test_other_origins_are_refused_before_sending(upstream: Upstream) -> None:
+    """An upstream's client calls its upstream only, so its credentials go nowhere else."""
+    async with Upstream() as other, client_for(upstream) as client:
+        for url in (other.url, upstream.url.replace("http:", "https:"), "http://localhost/"):
+            with pytest.raises(URLNotAllowed):
+                await client.get(url)
+
+        assert (await client.get(f"{upstream.url}/echo")).status_code == 200
+        assert (other.seen, other.connections) == ([], 0)
+
+
+async def test_redirects_elsewhere_are_refused(upstream: Upstream) -> None:
+    """Redirects are data by default; followed, they must stay at the upstream."""
+    async with Upstream() as other:
+        path = f"/status/302?location={other.url}"
+        async with client_for(upstream) as client:
+            assert (await client.get(path)).status_code == 302
+        async with client_for(upstream, follow_redirects=True) as client:
+            with pytest.raises(URLNotAllowed):
+                await client.get(path)
+
+        assert other.seen == []
+
+
+async def test_settings_hold_no_credentials_in_the_url(upstream: Upstream) -> None:
+    """A base URL with a password would be logged sooner or later, so it is refused."""
+    upstream.url = upstream.url.replace("//", "//user:password@")
+    with pytest.raises(ValueError, match="no user"):
+        settings_for(upstream)

@@ -1,0 +1,102 @@
+import asyncio
+import gc
+import logging
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.package_name }}.log import request_id
+
+from ..service import client_for, clients_for
+from ..upstream import Upstream
+
+
+def calls(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records if record.message == "upstream call"]
+
+
+@pytest.fixture(autouse=True)
+def log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+async def test_each_outcome_is_one_line(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Success, failure, timeout, broken body and cancellation each give one line."""
+    async with client_for(upstream, attempt_timeout_s=0.2, max_attempts=2) as client:
+        await client.get("/flaky/1")
+        for path in ["/drop", "/hang", "/short"]:
+            with pytest.raises(Exception, match=r"whole|response"):
+                await client.get(path)
+        cancelled = asyncio.create_task(client.get("/gate"))
+        await upstream.busy()
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+
+    told = [(call["path"], call["status"], call["attempts"]) for call in calls(caplog)]
+    errors = [call.get("error", "").partition(":")[0] for call in calls(caplog)]
+    assert told == [
+        ("/flaky/1", 200, 2),
+        ("/drop", None, 2),
+        ("/hang", None, 2),
+        ("/short", 200, 1),
+        ("/gate", None, 1),
+    ]
+    assert errors == [
+        "",
+        "RemoteProtocolError",
+        "ReadTimeout",
+        "RemoteProtocolError",
+        "CancelledError",
+    ]
+    assert all(call["upstream"] == "up" and call["duration_ms"] > 0 for call in calls(caplog))
+
+
+async def test_secrets_are_not_logged(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither queries nor credentials reach the log, of whatever logger."""
+    caplog.set_level(logging.INFO)
+    async with clients_for(upstream) as clients:
+        secret = upstream.url.replace("//", "//user:s3cret@") + "/drop?token=s3cret"
+        with pytest.raises(Exception, match="whole"):
+            await clients.default.client.get(secret)
+
+    own = [record for record in caplog.records if record.name not in {"httpx", "httpx2"}]
+    assert own
+    assert not [record for record in own if "s3cret" in str(vars(record))]
+
+
+async def test_request_id_goes_along(upstream: Upstream) -> None:
+    """The request's id is sent to the upstream, unless the call has one of its own."""
+    token = request_id.set("the-request")
+    async with client_for(upstream) as client:
+        passed = (await client.get("/echo")).json()
+        own = (await client.get("/echo", headers={"X-Request-ID": "own"})).json()
+    request_id.reset(token)
+
+    assert (passed["x-request-id"], own["x-request-id"]) == ("the-request", "own")
+
+
+async def test_abandoned_streams_are_closed(upstream: Upstream) -> None:
+    """A response that nobody closes gives its place back when it is garbage."""
+    async with clients_for(upstream, max_connections=5) as clients:
+        client = clients.upstreams["up"].client
+        for _ in range(25):
+            await client.send(client.build_request("GET", "/drip"), stream=True)
+            gc.collect()
+            await asyncio.sleep(0.01)
+
+        assert clients.upstreams["up"].limit.in_flight <= 1
+        assert (await client.get("/")).status_code == 200
+
+
+async def test_streams_left_open_are_closed_after_their_deadline(upstream: Upstream) -> None:
+    """A response that somebody keeps and forgets is closed as well."""
+    async with clients_for(upstream, total_timeout_s=0.1) as clients:
+        up = clients.upstreams["up"]
+        kept = await up.client.send(up.client.build_request("GET", "/drip"), stream=True)
+        assert up.limit.in_flight == 1
+        async with asyncio.timeout(5):
+            await up.limit.idle()
+
+    assert kept.status_code == 200

@@ -1,0 +1,82 @@
+import asyncio
+
+import pytest
+
+from {{ cookiecutter.package_name }}.app import create_app
+from {{ cookiecutter.package_name }}.settings import Settings
+
+from ..service import service_for, serving, settings_for
+from ..upstream import Upstream
+
+
+async def test_status_of_the_upstream_is_data(upstream: Upstream) -> None:
+    """Whatever the upstream answers is passed on in a 200."""
+    async with service_for(upstream) as service:
+        answer = await service.get("/external", params={"url": f"{upstream.url}/status/404"})
+
+    assert answer.status_code == 200
+    assert answer.json() == {"result": "as you asked", "status": 404}
+
+
+@pytest.mark.parametrize("path", ["/external", "/external/stream"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://elsewhere.invalid/", "{url}@elsewhere.invalid/", "http://me:pw@{host}/", "x:", "/"],
+)
+async def test_other_urls_are_refused(upstream: Upstream, path: str, url: str) -> None:
+    """A URL that is not at an upstream, or carries a user, is refused before it is sent."""
+    target = url.format(url=upstream.url, host=upstream.url.removeprefix("http://"))
+    async with service_for(upstream) as service:
+        answer = await service.get(path, params={"url": target})
+
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert upstream.seen == []
+
+
+async def test_allowed_origins(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """APP_EXTERNAL_ALLOWED_ORIGINS adds origins, which the default client calls."""
+    monkeypatch.setenv("APP_EXTERNAL_ALLOWED_ORIGINS", f"https://a.example, {upstream.url}")
+    async with serving(create_app(Settings(upstreams={}))) as service:
+        answer = await service.get("/external", params={"url": upstream.url})
+        nowhere = await service.get("/external")
+
+    assert answer.json()["status"] == 200
+    assert nowhere.status_code == 400
+
+
+async def test_stream_passes_on(upstream: Upstream) -> None:
+    """Status, type and body are the upstream's, of any size."""
+    settings = settings_for(upstream, max_response_bytes=1000)
+    async with serving(create_app(settings)) as service:
+        large = await service.get("/external/stream", params={"url": f"{upstream.url}/chunked/99"})
+        answer = await service.get("/external/stream")
+
+    assert (large.status_code, len(large.content)) == (200, 99 * 1024)
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+async def test_stream_that_fails(upstream: Upstream) -> None:
+    """Broken off before the body it is a problem, and after that it is not ended well."""
+    async with service_for(upstream, max_attempts=1) as service:
+        dropped = await service.get("/external/stream", params={"url": f"{upstream.url}/drop"})
+        with pytest.raises(Exception, match=r"whole|started"):
+            await service.get("/external/stream", params={"url": f"{upstream.url}/short"})
+        status = (await service.get("/readyz")).json()["upstreams"]["up"]
+
+    assert dropped.status_code == 502
+    assert status["in_flight"] == 0
+
+
+async def test_caller_who_leaves_frees_the_upstream(upstream: Upstream) -> None:
+    """However the caller leaves, the upstream's connection is released."""
+    async with service_for(upstream) as service:
+        call = asyncio.create_task(
+            service.get("/external/stream", params={"url": f"{upstream.url}/drip"})
+        )
+        await upstream.busy()
+        call.cancel()
+        await asyncio.wait([call])
+        status = (await service.get("/readyz")).json()["upstreams"]["up"]
+
+    assert status["in_flight"] == 0

@@ -1,0 +1,55 @@
+import {{ cookiecutter.__httpx }}
+
+from {{ cookiecutter.package_name }}.app import create_app
+from {{ cookiecutter.package_name }}.http_client.clients import open_clients
+
+from ..service import service_for, serving, settings_for
+from ..upstream import Upstream
+
+
+async def test_ready(upstream: Upstream) -> None:
+    """Ready tells how each upstream is; live tells only that the process serves."""
+    async with service_for(upstream) as service:
+        await service.get("/external")
+        live, ready = await service.get("/livez"), await service.get("/readyz")
+
+    assert (live.status_code, ready.status_code) == (200, 200)
+    assert ready.json() == {
+        "status": "ready",
+        "upstreams": {
+            "up": {"in_flight": 0, "waiting": 0, "open_connections": 1, "breaker": "closed"}
+        },
+    }
+
+
+async def test_outage_of_an_upstream_is_not_ours(upstream: Upstream) -> None:
+    """A service whose upstream is down still takes traffic."""
+    upstream.url = "http://127.0.0.1:1"
+    async with service_for(upstream, breaker_min_calls=1) as service:
+        await service.get("/external")
+        ready = await service.get("/readyz")
+
+    assert ready.status_code == 200
+    assert ready.json()["upstreams"]["up"]["breaker"] == "open"
+
+
+async def test_not_ready_before_and_after(upstream: Upstream) -> None:
+    """Starting and draining are 503."""
+    settings = settings_for(upstream)
+    app = create_app(settings)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://service"
+    ) as service:
+        starting = await service.get("/readyz")
+    async with open_clients(settings) as clients, serving(app) as service:
+        state = {"clients": clients}
+
+        @app.get("/state")
+        async def state_of() -> dict[str, bool]:
+            return {"draining": state["clients"].draining}
+
+        await clients.drain(1)
+        draining = await service.get("/state")
+
+    assert (starting.status_code, starting.json()["status"]) == (503, "starting")
+    assert draining.json() == {"draining": True}

@@ -1,0 +1,53 @@
+import json
+import logging.config
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from {{ cookiecutter.package_name }} import log
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = before
+
+
+def logged(capsys: pytest.CaptureFixture[str], format: str) -> str:
+    """What three loggers write in a request: ours, a library's, and one that is too talkative."""
+    logging.config.dictConfig(log.config("INFO", format))
+    token = log.request_id.set("the-request")
+    logging.getLogger("ours.child").info("it's %s", "done", extra={"upstream": "up", "ümlaut": 1})
+    try:
+        raise ValueError("broken\nin two lines")
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("failed", extra={"color_message": "!"})
+    logging.getLogger("httpx").info("HTTP Request: GET http://host/?token=s3cret")
+    log.request_id.reset(token)
+    return capsys.readouterr().out
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line is one object, whoever logs, with the request's id and the event's fields."""
+    lines = [json.loads(line) for line in logged(capsys, "json").splitlines()]
+
+    done, failed = lines
+    assert (done["level"], done["logger"], done["message"]) == ("info", "ours.child", "it's done")
+    assert (done["upstream"], done["ümlaut"]) == ("up", 1)
+    assert done["request_id"] == failed["request_id"] == "the-request"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", done["timestamp"])
+    assert "broken" in failed["exception"]
+    assert "color_message" not in failed
+
+
+def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    """Readable lines, and no colour when it is not a terminal that reads them."""
+    out = logged(capsys, "console")
+
+    assert "it's done" in out
+    assert "upstream=up" in out
+    assert "\x1b[" not in out
+    assert "s3cret" not in out

@@ -1,0 +1,182 @@
+"""A real server on loopback that misbehaves on request: the path says how.
+
+It speaks HTTP/1.1 by hand, since a well-kept server would refuse to do most of this.
+"""
+
+import asyncio
+import json
+import socket
+import ssl
+import struct
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Self
+
+_GZIP = zlib.MAX_WBITS | 16
+
+
+@dataclass
+class Seen:
+    """A request as it arrived."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Upstream:
+    """Start it with ``async with``; then ask it for its ``url`` and for what it has seen."""
+
+    tls: ssl.SSLContext | None = None
+    seen: list[Seen] = field(default_factory=list)
+    connections: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """``/gate`` answers once this is set."""
+
+    _arrival: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def busy(self, calls: int = 1) -> None:
+        """Return when so many calls are being answered."""
+        while self.in_flight < calls:
+            self._arrival.clear()
+            await self._arrival.wait()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+        self._serving: set[asyncio.Task[None]] = set()
+        self._calls = Counter[str]()
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"{'https' if self.tls else 'http'}://localhost:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            while await self._exchange(reader, writer):
+                pass
+        except (ConnectionError, EOFError, asyncio.CancelledError):
+            pass  # the client left, or the test is over
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Take one request and answer it; whether the connection is to be kept."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        request_line, *lines = head.strip().split("\r\n")
+        method, target, _ = request_line.split(" ")
+        fields = (line.split(": ", 1) for line in lines)
+        headers = {name.lower(): value for name, value in fields}
+        if target == "/deaf":  # takes no body
+            await asyncio.sleep(60)
+        request = Seen(method, target, headers, await _body(reader, headers))
+        self.seen.append(request)
+        self.in_flight += 1
+        self._arrival.set()
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._answer(request, reader, writer)
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(
+        self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        path, _, query = request.target.partition("?")
+        _, behaviour, *rest = path.split("/")
+        argument = rest[0] if rest else ""
+        self._calls[request.target] += 1
+        match behaviour:
+            case "status":
+                _send(writer, int(argument), b"as you asked", query)
+            case "flaky":  # fails so often, then recovers
+                failing = self._calls[request.target] <= int(argument)
+                _send(writer, 503 if failing else 200, b"done", query)
+            case "flaky-drop":
+                if self._calls[request.target] <= int(argument):
+                    return False
+                _send(writer, 200, b"done")
+            case "echo":
+                _send(writer, 200, json.dumps(request.headers).encode())
+            case "gate":
+                await self.gate.wait()
+                _send(writer, 200, b"open")
+            case "hang":
+                return await reader.read() == b"never"  # but the end, when the caller leaves
+            case "drop":
+                return False
+            case "reset":
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
+                return False
+            case "garbage":
+                writer.write(b"\x00\x01 this is not HTTP\r\n\r\n")
+                return False
+            case "headers":
+                fields = "".join(f"x-{number}: y\r\n" for number in range(20_000))
+                writer.write(f"HTTP/1.1 200 OK\r\n{fields}content-length: 0\r\n\r\n".encode())
+            case "short":
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthat is all")
+                await writer.drain()
+                return False
+            case "drip":
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n")
+                for _ in range(1000):
+                    writer.write(b".")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            case "large":
+                _send(writer, 200, b"x" * int(argument), query)
+            case "chunked":
+                writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                for _ in range(int(argument)):
+                    writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
+                    await writer.drain()
+                writer.write(b"0\r\n\r\n")
+            case "gzip":
+                encoder = zlib.compressobj(wbits=_GZIP)
+                body = encoder.compress(b"x" * int(argument)) + encoder.flush()
+                _send(writer, 200, body, "content-encoding=gzip")
+            case "undecodable":
+                _send(writer, 200, b"this is not gzip", "content-encoding=gzip")
+            case "keep-alive-cut":  # answers, and cuts the connection on its next use
+                if self._calls[request.target] == 2:
+                    return False
+                _send(writer, 200, b"done")
+            case _:
+                _send(writer, 200, b'{"hello": "world"}', query or "content-type=application/json")
+        await writer.drain()
+        return True
+
+
+def _send(writer: asyncio.StreamWriter, status: int, body: bytes, header: str = "") -> None:
+    """A whole response; ``header`` is one more of its headers, as name=value."""
+    extra = header.replace("=", ": ", 1) + "\r\n" if header else ""
+    head = f"HTTP/1.1 {status} Whatever\r\ncontent-length: {len(body)}\r\n{extra}\r\n"
+    writer.write(head.encode() + body)
+
+
+async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    if headers.get("transfer-encoding") != "chunked":
+        return await reader.readexactly(int(headers.get("content-length", 0)))
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
