@@ -33,6 +33,7 @@ QUESTIONS = {name: value for name, value in CONFIGURATION.items() if not name.st
 TEXT_LIMIT = 200
 NAME_LIMIT = 64
 SHOWN_LIMIT = 60
+LIKE_ENOUGH = 0.6
 
 
 @dataclass(frozen=True)
@@ -145,15 +146,18 @@ COMMANDS = {"activate", "deactivate", "pip", "pip3", "python", "python3"}
 DEPENDENCIES = _words(
     """
     aiohappyeyeballs aiohttp aiosignal annotated_doc annotated_types anyio ast_serialize attr
-    attrs brotli certifi cffi charset_normalizer click colorama coverage cryptography dotenv
-    exceptiongroup fastapi frozenlist google googleapis_common_protos h11 h2 hatchling hpack
-    httpcore httpcore2 httptools httpx httpx2 httpx2_jsfetch httpx_aiohttp hypercorn hyperframe
-    idna iniconfig librt limits markupsafe multidict mypy mypy_extensions mypyc opentelemetry
-    packaging pathspec pip_audit pkg_resources pluggy pre_commit prek priority prometheus_client
-    propcache protobuf py pycparser pydantic pydantic_core pydantic_settings pygments pytest
-    python_dotenv pyyaml redis requests ruff setuptools sniffio starlette structlog
-    swagger_ui_bundle truststore trustme typing_extensions typing_inspection urllib3 uv uv_build
-    uvicorn uvloop watchfiles websockets wsproto yaml yarl zstandard
+    attrs certifi cffi charset_normalizer click colorama coverage cryptography dotenv fastapi
+    fastapi_swagger frozenlist google googleapis_common_protos h11 h2 hatchling hpack httpcore
+    httpcore2 httptools httpx httpx2 httpx_aiohttp hyperframe idna iniconfig librt limits
+    multidict mypy mypy_extensions mypyc opentelemetry opentelemetry_api
+    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
+    opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
+    opentelemetry_exporter_prometheus opentelemetry_proto opentelemetry_sdk
+    opentelemetry_semantic_conventions packaging pathspec pip_audit pluggy pre_commit prek
+    prometheus_client propcache protobuf py pycparser pydantic pydantic_core pydantic_settings
+    pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette structlog
+    trustme truststore typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop
+    watchfiles websockets yaml yarl
     """
 )
 # Modules of a Python between 3.11 and 3.14 that the one running this may not have.
@@ -209,7 +213,7 @@ def _taken_name(name: str) -> str | None:
     name = name.replace("-", "_")
     if name in WINDOWS_DEVICES:
         return "is a device on Windows"
-    if name in DEPENDENCIES or name.startswith("opentelemetry_"):
+    if name in DEPENDENCIES:
         return "is the name of something that services depend on"
     if name in COMMANDS:
         return "is a command that every Python environment has"
@@ -241,12 +245,12 @@ def parse_upstreams(text: str) -> list[Upstream]:
 
 
 def _entries(text: str) -> list[str]:
-    return [entry.strip() for entry in text.split(",")] if text.strip() else []
+    return [entry.strip(" ") for entry in text.split(",")] if text.strip(" ") else []
 
 
 def _name_and_url(entry: str) -> tuple[str, str]:
     name, _, url = entry.partition("=")
-    return name.strip(), url.strip()
+    return name.strip(" "), url.strip(" ")
 
 
 def _alias(name: str) -> str:
@@ -347,6 +351,7 @@ RULES: dict[str, Rule] = {
     "description": (lambda _: None, str),
     "author_name": (_blank_trouble, lambda text: text.strip() or QUESTIONS["author_name"]),
     "author_email": (_email_trouble, _mended_email),
+    "upstreams": (lambda _: None, lambda text: _check_upstreams(text)[0]),
 }
 # Where an answer comes from that was not given.
 DERIVED: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -441,10 +446,17 @@ def as_answer(name: str, value: object) -> object:
     return value
 
 
-def closest(word: str, words: Iterable[str]) -> str | None:
-    plain = {re.sub(r"\W|_", "", candidate).lower(): candidate for candidate in words}
-    found = difflib.get_close_matches(re.sub(r"\W|_", "", word).lower(), plain, 1)
-    return plain[found[0]] if found else None
+def closest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return what was probably meant, the first of equals, or nothing."""
+    plain = {re.sub(r"\W|_", "", candidate).lower(): candidate for candidate in candidates}
+    matcher = difflib.SequenceMatcher(b=re.sub(r"\W|_", "", word).lower())
+
+    def likeness(candidate: str) -> float:
+        matcher.set_seq1(candidate)
+        return matcher.ratio()
+
+    best = max(plain, key=likeness)
+    return plain[best] if likeness(best) >= LIKE_ENOUGH else None
 
 
 # --- What people read -----------------------------------------------------------------------
@@ -453,7 +465,6 @@ def closest(word: str, words: Iterable[str]) -> str | None:
 def report(found: list[Problem], command: Iterable[str], answers: Mapping[str, object]) -> str:
     """Tell all problems, and the command that would do."""
     options = (f"{name}={typed(value)}" for name, value in mended(answers, found).items())
-    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
     title = "answers that cannot be used" if len(found) > 1 else "answer that cannot be used"
     return "\n".join(
         [
@@ -463,9 +474,14 @@ def report(found: list[Problem], command: Iterable[str], answers: Mapping[str, o
             "",
             "The command to type instead:",
             "",
-            join([*command, *options]),
+            shell([*command, *options]),
         ]
     )
+
+
+def shell(words: list[str]) -> str:
+    """Quote words for the shell of this machine."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def mended(answers: Mapping[str, object], found: list[Problem]) -> dict[str, object]:
@@ -527,7 +543,12 @@ class AnswerRules(Extension):
         sys.modules.pop(__name__, None)
 
     def treat_answers_as_data(self) -> str:
+        """Begin the questions. What was typed already must be good before anything is asked."""
         self.answers_are_data = True
+        context = _command_line()
+        if context is not None and not context.params["no_input"]:
+            given = context.params["extra_context"] or {}
+            _refuse({name: as_answer(name, given[name]) for name in QUESTIONS if name in given})
         return ""
 
     def preprocess(self, source: str, *_names: str | None, **_more: str | None) -> str:
@@ -542,16 +563,19 @@ class AnswerRules(Extension):
 
 def check(answers: Mapping[str, object]) -> str:
     """Raise what cookiecutter's command shows as a plain message, if an answer is bad."""
-    if message := complaint(answers):
-        raise FailedHookException(message)
+    if not QUESTIONS.keys() <= answers.keys():
+        raise FailedHookException("The replay lacks answers. Give them without --replay.")
+    _refuse(answers)
     return ""
 
 
+def _refuse(answers: Mapping[str, object]) -> None:
+    if message := complaint(answers):
+        raise FailedHookException(message)
+
+
 def complaint(answers: Mapping[str, object]) -> str:
-    """Return all that there is to say against the answers, or nothing."""
-    answers = {name: value for name, value in answers.items() if name in QUESTIONS}
-    if len(answers) < len(QUESTIONS):
-        return "The replay lacks answers that this template needs. Give them without --replay."
+    """Return all that there is to say against these answers, or nothing."""
     context = _command_line()
     if context is None:
         found, command = problems(answers), [str(TEMPLATE)]
@@ -563,7 +587,7 @@ def complaint(answers: Mapping[str, object]) -> str:
         if dropped := _dropped(configured, given):
             found += dropped
             command.append("--default-config")
-            answers |= {name: value for name, value in configured.items() if name not in given}
+            answers = {**answers, **{name: configured[name] for name in configured.keys() - given}}
     return report(found, ["cookiecutter", *command], answers) if found else ""
 
 
@@ -619,7 +643,7 @@ def _switches(context: click.Context) -> Iterator[str]:
 
 
 def destination(answers: Mapping[str, object]) -> str:
-    """Return the project's directory as the person who typed the command would name it."""
+    """Return the project's directory as whoever typed the command would type it."""
     context = _command_line()
     parent = context.params["output_dir"] if context else answers.get("_output_dir", ".")
-    return str(Path(str(parent), str(answers["project_slug"])))
+    return shell([str(Path(str(parent), str(answers["project_slug"])))])

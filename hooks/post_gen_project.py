@@ -6,7 +6,6 @@ All of it is a convenience: whatever fails, the project stays and this ends well
 import contextlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -78,7 +77,7 @@ def say_what_is_next() -> None:
         f"""
 {slug} is ready. Start it:
 
-  cd {shlex.quote(DESTINATION)}
+  cd {DESTINATION}
   uv sync
   uv run {slug}
 

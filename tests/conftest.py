@@ -98,10 +98,10 @@ class Cookiecutter:
         )
 
     def environment(self) -> dict[str, str]:
-        """This environment with another home and another place for temporary files."""
-        environment = clean_environment() | {"HOME": str(self.home), "USERPROFILE": str(self.home)}
+        """This environment with another home, no configuration, and neither uv nor git."""
+        environment = {**clean_environment(), "HOME": str(self.home), "USERPROFILE": str(self.home)}
         environment.pop("COOKIECUTTER_CONFIG", None)
-        return environment | {"TMPDIR": str(self.temporary)}
+        return environment | {"TMPDIR": str(self.temporary), "PATH": ""}
 
     def written(self) -> set[str]:
         """What is in the working directory and at home, directories too."""
