@@ -1,4 +1,7 @@
-"""What `ci` writes: pipelines that run the project's own commands, checked by their linters."""
+"""What `ci` writes: pipelines that run the project's own commands, checked by their linters.
+
+And what every project has for git.
+"""
 
 import re
 import subprocess
@@ -192,3 +195,27 @@ def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -
         name: len(re.findall(rf"(?m)^{name}\.+.*Failed", untidy.stdout))
         for name in ("ruff format", "ruff check", "mypy")
     }
+
+
+def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
+    """`git add .` takes the example of the settings, and neither the settings nor a cache."""
+    directory = bake().path
+    written = {".env", ".env.production", ".venv/a", "dist/a", "src/my_service/__pycache__/a"}
+    for name in written:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).touch()
+    for command in ("git init --quiet", "git add ."):
+        assert run(directory, *command.split()).returncode == 0
+    added = set(run(directory, "git", "ls-files").stdout.splitlines())
+
+    assert set() == added & written
+    assert {".env.example", "LICENSE", "pyproject.toml"} <= added
+
+
+def test_lines_end_alike_everywhere(bake: Bake) -> None:
+    """A checkout on Windows gives Docker and shells the files as they are."""
+    directory = bake().path
+    run(directory, "git", "init", "--quiet")
+    told = run(directory, "git", "check-attr", "text", "eol", "--", "Dockerfile").stdout
+
+    assert ["Dockerfile: text: auto", "Dockerfile: eol: lf"] == told.splitlines()
