@@ -312,7 +312,7 @@ def _mended_url(url: str) -> str:
         return EXAMPLE_URL
     scheme = parts.scheme if parts.scheme in {"http", "https"} else "https"
     host = parts.netloc.rpartition("@")[2]
-    mended = (f"{scheme}://{host}{parts.path}", f"{scheme}://{parts.hostname}", EXAMPLE_URL)
+    mended = [f"{scheme}://{host}{parts.path}", f"{scheme}://{host}", EXAMPLE_URL]
     return next(url for url in mended if not _url_trouble(url))
 
 
@@ -353,19 +353,22 @@ RULES: dict[str, Rule] = {
     "author_email": (_email_trouble, _mended_email),
     "upstreams": (lambda _: None, lambda text: _check_upstreams(text)[0]),
 }
-# Where an answer comes from that was not given.
-DERIVED: dict[str, tuple[str, Callable[[str], str]]] = {
-    "project_slug": ("project_name", default_slug),
-    "package_name": ("project_slug", default_package),
-}
+# What the default of an answer is made from.
+DERIVED = {"project_slug": "project_name", "package_name": "project_slug"}
 
 
 def problems(answers: Mapping[str, object]) -> list[Problem]:
-    """Return all that is wrong with these answers, in the order of the questions."""
+    """Return what is wrong with these answers, in the order of the questions."""
     found: list[Problem] = []
+    bad: set[str] = set()
     for field, default in QUESTIONS.items():
-        if field in answers and not _is_consequence(field, answers, found):
-            found += _field_problems(field, default, answers[field])
+        if field in answers:
+            new = list(_field_problems(field, default, answers[field]))
+            # What only follows from another bad answer is not told as well.
+            if DERIVED.get(field) not in bad or answers[field] != _default(field, answers):
+                found += new
+            if new:
+                bad.add(field)
     if (
         answers.get("deployment") == "kubernetes"
         and len(str(answers.get("project_slug"))) == NAME_LIMIT
@@ -377,16 +380,6 @@ def problems(answers: Mapping[str, object]) -> list[Problem]:
         what = "http2=true needs httpcore, because aiohttp speaks HTTP/1.1 only"
         found.append(_problem("http_transport", what, "aiohttp", "httpcore"))
     return found
-
-
-def _is_consequence(field: str, answers: Mapping[str, object], found: list[Problem]) -> bool:
-    """Whether the answer was only derived from one that has a problem already."""
-    source, derive = DERIVED.get(field, ("", str))
-    return (
-        any(problem.field == source for problem in found)
-        and isinstance(answers[source], str)
-        and answers[field] == derive(str(answers[source]))
-    )
 
 
 def _problem(field: str, what: str, got: object, good: object) -> Problem:
@@ -448,15 +441,19 @@ def as_answer(name: str, value: object) -> object:
 
 def closest(word: str, candidates: Iterable[str]) -> str | None:
     """Return what was probably meant, the first of equals, or nothing."""
-    plain = {re.sub(r"\W|_", "", candidate).lower(): candidate for candidate in candidates}
-    matcher = difflib.SequenceMatcher(b=re.sub(r"\W|_", "", word).lower())
+    word = _plain(word)
 
     def likeness(candidate: str) -> float:
-        matcher.set_seq1(candidate)
-        return matcher.ratio()
+        if word in re.split(r"[\W_]+", candidate.lower()):
+            return 1
+        return difflib.SequenceMatcher(None, _plain(candidate), word).ratio()
 
-    best = max(plain, key=likeness)
-    return plain[best] if likeness(best) >= LIKE_ENOUGH else None
+    best = max(candidates, key=likeness)
+    return best if likeness(best) >= LIKE_ENOUGH else None
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\W_]", "", word).lower()
 
 
 # --- What people read -----------------------------------------------------------------------
@@ -505,8 +502,8 @@ def completed(given: Mapping[str, object]) -> dict[str, object]:
 
 def _default(name: str, answers: Mapping[str, object]) -> object:
     if name in DERIVED:
-        source, derive = DERIVED[name]
-        return derive(typed(answers[source]))
+        derive = default_slug if name == "project_slug" else default_package
+        return derive(typed(answers[DERIVED[name]]))
     default = QUESTIONS[name]
     return default[0] if isinstance(default, list) else default
 
@@ -548,7 +545,10 @@ class AnswerRules(Extension):
         context = _command_line()
         if context is not None and not context.params["no_input"]:
             given = context.params["extra_context"] or {}
-            _refuse({name: as_answer(name, given[name]) for name in QUESTIONS if name in given})
+            _refuse(
+                {name: as_answer(name, given[name]) for name in QUESTIONS if name in given},
+                asked=False,
+            )
         return ""
 
     def preprocess(self, source: str, *_names: str | None, **_more: str | None) -> str:
@@ -569,13 +569,16 @@ def check(answers: Mapping[str, object]) -> str:
     return ""
 
 
-def _refuse(answers: Mapping[str, object]) -> None:
-    if message := complaint(answers):
+def _refuse(answers: Mapping[str, object], asked: bool = True) -> None:
+    if message := complaint(answers, asked):
         raise FailedHookException(message)
 
 
-def complaint(answers: Mapping[str, object]) -> str:
-    """Return all that there is to say against these answers, or nothing."""
+def complaint(answers: Mapping[str, object], asked: bool = True) -> str:
+    """Return all that there is to say against these answers, or nothing.
+
+    Who has been asked once is not asked again by the command that is suggested.
+    """
     context = _command_line()
     if context is None:
         found, command = problems(answers), [str(TEMPLATE)]
@@ -584,8 +587,11 @@ def complaint(answers: Mapping[str, object]) -> str:
         configured = _configured(context)
         found = unknown_options(given) + problems(answers)
         command = [context.params["template"], *_switches(context)]
+        if asked or context.params["no_input"]:
+            command.append("--no-input")
         if dropped := _dropped(configured, given):
-            found += dropped
+            fields = {problem.field for problem in dropped}
+            found = [problem for problem in found if problem.field not in fields] + dropped
             command.append("--default-config")
             answers = {**answers, **{name: configured[name] for name in configured.keys() - given}}
     return report(found, ["cookiecutter", *command], answers) if found else ""
@@ -609,21 +615,25 @@ def _configured(context: click.Context) -> dict[str, object]:
 
 
 def _dropped(configured: Mapping[str, object], given: Mapping[str, object]) -> list[Problem]:
-    """Return the choices that cookiecutter ignores, with all defaults after them, by a warning."""
-    found = [
-        problem
-        for name, value in configured.items()
-        if isinstance(QUESTIONS[name], list | bool)
-        for problem in problems({name: as_answer(name, value)})
-    ]
+    """Return the defaults that cookiecutter ignores, with all after them, or misunderstands."""
     return [
         replace(
             problem,
             what=f"{problem.what}, in your configuration of cookiecutter",
-            fixes={} if problem.field in given else problem.fixes,
+            fixes={} if name in given else problem.fixes,
         )
-        for problem in found
+        for name, value in configured.items()
+        if not _is_understood(name, value)
+        for problem in problems({name: value})
     ]
+
+
+def _is_understood(name: str, value: object) -> bool:
+    if isinstance(QUESTIONS[name], list):
+        return value in QUESTIONS[name]
+    if isinstance(QUESTIONS[name], bool):
+        return not isinstance(as_answer(name, value), str)
+    return not isinstance(value, bool | list | dict)
 
 
 def _switches(context: click.Context) -> Iterator[str]:
@@ -633,7 +643,7 @@ def _switches(context: click.Context) -> Iterator[str]:
         if (
             isinstance(option, click.Option)
             and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-            and name not in {"replay", "replay_file"}
+            and name not in {"replay", "replay_file", "no_input"}
         ):
             yield from (
                 [option.opts[-1]]

@@ -46,7 +46,6 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("{# comment", JINJA),
     ],
     "project_slug": [
-        ("", "is empty"),
         ("..", KEBAB),
         ("../up", KEBAB),
         ("/etc/service", KEBAB),
@@ -71,9 +70,9 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("opentelemetry-api", DEPENDENCY),
         ("python", COMMAND),
         ("test", "the tests use"),
+        ("", "is empty"),
     ],
     "package_name": [
-        ("", "is empty"),
         ("My_Service", IDENTIFIER),
         ("my-service", IDENTIFIER),
         ("my.service", IDENTIFIER),
@@ -93,6 +92,7 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("uvicorn", DEPENDENCY),
         ("conftest", "the tests use"),
         ("tests", "the tests use"),
+        ("", "is empty"),
     ],
     "description": [
         ("x" * 201, LONG),
@@ -184,7 +184,9 @@ TOGETHER = [
 
 def refusals(output: str) -> list[tuple[str, str]]:
     """The lines of a complaint: the field and the rest."""
-    return re.findall(r"^(\w+): (.* \(got .*\)\. Try: .*)$", output.replace("\r", ""), re.MULTILINE)
+    return re.findall(
+        r"^([\w-]+): (.* \(got .*\)\. Try: .*)$", output.replace("\r", ""), re.MULTILINE
+    )
 
 
 def refused_fields(output: str) -> list[str]:
@@ -424,7 +426,7 @@ def test_bad_answers_on_the_command_line(
 def test_many_bad_answers_are_refused_by_the_command() -> None:
     """The test above uses the whole table."""
 
-    assert 120 < len(ONE_BY_ONE) == sum(len(cases) for row in TOGETHER for cases in row.values())
+    assert 100 < len(ONE_BY_ONE) == sum(len(cases) for row in TOGETHER for cases in row.values())
 
 
 @pytest.fixture
@@ -512,7 +514,7 @@ def test_bad_texts_of_a_configuration(template: Path, cookiecutter: Cookiecutter
     refused = cookiecutter(template, "--no-input", "description=Fine")
 
     assert (1, "") == (refused.returncode, refused.stderr)
-    assert ["author_name", "author_email", "http2"] == refused_fields(refused.stdout)
+    assert ["author_email", "http2", "author_name"] == refused_fields(refused.stdout)
     assert {".cookiecutterrc"} == cookiecutter.written()
     assert 0 == cookiecutter(*command_in(refused.stdout)).returncode
 
@@ -560,16 +562,13 @@ def test_bad_answers_to_the_python_api(bake: Bake) -> None:
         ("http-library=httpx2", "http_library=httpx2"),
         ("HTTP_LIBRARY=httpx2", "http_library=httpx2"),
         ("library=httpx2", "http_library=httpx2"),
-        ("http_libary=httpx9", "http_library=httpx2"),
+        ("http_libary=httpz", "http_library=httpx"),
         ("telemetri=yes", "telemetry=true"),
         ("name=Maps", "project_name=Maps"),
         ("slug=../maps", "project_slug=maps"),
         ("licence=mit", "license=MIT"),
         ("python=3.12", "python_version=3.12"),
         ("zzz=1", None),
-        ("__checked=1", None),
-        ("__answers=1", None),
-        ("_template=1", None),
     ],
 )
 def test_an_option_that_does_not_exist(
@@ -586,6 +585,18 @@ def test_an_option_that_does_not_exist(
     assert [str(template), *([meant] if meant else [])] == command_in(refused.stdout)
 
 
+@pytest.mark.parametrize("private", ["__checked", "__answers", "__httpx", "_template"])
+def test_an_option_that_is_not_for_people(
+    template: Path, cookiecutter: Cookiecutter, private: str
+) -> None:
+    """The variables that make the checks work cannot be used to turn them off."""
+    refused = cookiecutter(template, "--no-input", f"{private}=1", "project_slug=../up")
+
+    assert (1, "") == (refused.returncode, refused.stderr)
+    assert [private, "project_slug"] == refused_fields(refused.stdout)
+    assert [] == list(cookiecutter.cwd.iterdir())
+
+
 def test_answers_are_never_rendered(template: Path, cookiecutter: Cookiecutter) -> None:
     """cookiecutter renders what the command line gives; here it stays text, and is refused."""
     jinja = ["description={{ 7 * 7 }}", "author_name={% raw", "project_name={{ undefined }}"]
@@ -594,7 +605,7 @@ def test_answers_are_never_rendered(template: Path, cookiecutter: Cookiecutter) 
 
     assert (1, "") == (refused.returncode, refused.stderr)
     assert "(got '{{ 7 * 7 }}')" in refused.stdout
-    assert ["description", "author_name", "project_name"] == refused_fields(refused.stdout)
+    assert ["project_name", "description", "author_name"] == refused_fields(refused.stdout)
 
 
 def test_the_suggested_command_keeps_what_was_good(
@@ -607,7 +618,7 @@ def test_the_suggested_command_keeps_what_was_good(
     )
 
     assert (
-        f"cookiecutter {template} --no-input --output-dir 'a b' --accept-hooks no "
+        f"cookiecutter {template} --output-dir 'a b' --accept-hooks no --no-input "
         "project_name=Maps 'description=It'\"'\"'s $HOME' author_email=you@example.com "
         "license=Proprietary"
     ) == refused.stdout.splitlines()[-1]
@@ -692,6 +703,7 @@ def test_bad_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecu
     assert "Traceback" not in output
     assert set() == cookiecutter.written()
     assert {
+        "--no-input",
         "project_slug=maps",
         "http2=true",
         "http_transport=httpcore",
