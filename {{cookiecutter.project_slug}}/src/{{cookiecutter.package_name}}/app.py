@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from . import docs, problems
+from . import docs, problems{{ ", telemetry" if cookiecutter.telemetry }}
 from .http_client.clients import Clients, open_clients
 from .request_id import RequestID
 from .routes import external, health
@@ -38,10 +38,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # see docs.py
         redoc_url=None,
+{% if cookiecutter.telemetry %}
+        telemetry=telemetry.config(),
+{% endif %}
     )
     app.add_middleware(RequestID)
     problems.install(app)
     docs.install(app)
+{% if cookiecutter.telemetry %}
+    telemetry.install(app)
+{% endif %}
     app.include_router(health.router)
     app.include_router(external.router)
     return app

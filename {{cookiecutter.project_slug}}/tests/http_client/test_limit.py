@@ -49,7 +49,8 @@ async def test_streamed_response_keeps_its_place(upstream: Upstream) -> None:
     async with clients_for(upstream, max_connections=1, pool_timeout_s=0.05) as clients:
         client, limit = clients.upstreams["up"].client, clients.upstreams["up"].limit
         async with client.stream("GET", "/drip") as response:
-            await anext(response.aiter_bytes())
+            chunks = response.aiter_bytes()
+            await anext(chunks)
             assert limit.in_flight == 1
             with pytest.raises(httpx.PoolTimeout):
                 await client.get("/")

@@ -20,6 +20,9 @@ from .limit import ConcurrencyLimit
 from .origin import Origin, OriginGuard, origin_of
 from .outcome import Outcome
 from .retry import Retry
+{% if cookiecutter.telemetry %}
+from .telemetry import Telemetry
+{% endif %}
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,9 @@ def build(name: str | None, settings: HTTPSettings) -> Managed:
     )
     if isinstance(settings, UpstreamSettings):
         transport = OriginGuard(transport, httpx.URL(str(settings.base_url)))
+{% if cookiecutter.telemetry %}
+    transport = Telemetry(transport, name or "default", engine, limit, breaker)
+{% endif %}
     transport = Outcome(transport)
     return Managed(ManagedClient(name, settings, transport), engine, limit, breaker)
 

@@ -62,13 +62,12 @@ class Retry(Layer):
                 if wait_s is None:
                     return response
                 await response.aclose()
-            self._budget -= 1
             await asyncio.sleep(wait_s)
 
     def _wait_s(
         self, request: httpx.Request, attempt: int, result: httpx.Response | Exception
     ) -> float | None:
-        """Seconds to wait before the next attempt; None if there must not be one."""
+        """Seconds to wait before the next attempt, now paid for; None if there must be none."""
         if isinstance(result, httpx.Response) and result.status_code not in _TRANSIENT:
             return None
         safe = (
@@ -83,7 +82,10 @@ class Retry(Layer):
         if isinstance(result, httpx.Response):
             wait_s = max(wait_s, _retry_after_s(result))
         time_left_s = request.extensions["deadline"] - asyncio.get_running_loop().time()
-        return wait_s if wait_s < time_left_s else None
+        if wait_s >= time_left_s:
+            return None
+        self._budget -= 1
+        return wait_s
 
 
 def _retry_after_s(response: httpx.Response) -> float:
