@@ -174,6 +174,16 @@ def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
     assert 1 == len(set(found))
 
 
+def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> None:
+    """Everything pinned is watched, and a release is a week old before it is proposed."""
+    updates = load(bake(ci="github"), DEPENDABOT)["updates"]
+    renovate = load(bake(ci="gitlab"), RENOVATE)
+
+    assert ["uv", "github-actions", "docker"] == [each["package-ecosystem"] for each in updates]
+    assert {7} == {each["cooldown"]["default-days"] for each in updates}
+    assert "7 days" == renovate["minimumReleaseAge"]
+
+
 @pytest.mark.parametrize("tool", ["pre-commit", "prek"])
 def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -> None:
     """A new project passes its hooks untouched; a file that CI would refuse does not."""
