@@ -4,14 +4,13 @@ And what every project has for git.
 """
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from command import run
 from conftest import Bake, Project
-from loopback import clean_environment
 
 WORKFLOW = ".github/workflows/ci.yml"
 DEPENDABOT = ".github/dependabot.yml"
@@ -44,19 +43,6 @@ def load(project: Project, path: str) -> Any:
 def github_job(project: Project, name: str) -> list[str]:
     """The commands of a job, in order."""
     return [step["run"] for step in load(project, WORKFLOW)["jobs"][name]["steps"] if "run" in step]
-
-
-def run(directory: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=directory,
-        env=clean_environment() | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

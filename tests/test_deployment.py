@@ -15,8 +15,9 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from command import run
 from conftest import Bake, Project
-from loopback import Service, clean_environment
+from loopback import Service
 
 CONTAINER = {".dockerignore", "Dockerfile", "compose.yaml"}
 BASE = "deploy/base"
@@ -215,19 +216,6 @@ def copy(source: Path, directory: Path) -> None:
 
 def checked(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stdout
-
-
-def run(directory: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=directory,
-        env=clean_environment() | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
 
 
 # --- Kubernetes -----------------------------------------------------------------------------
