@@ -31,7 +31,9 @@ TEMPLATE = Path(__file__).resolve().parent
 CONFIGURATION: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 QUESTIONS = {name: value for name, value in CONFIGURATION.items() if not name.startswith("_")}
 TEXT_LIMIT = 200
-NAME_LIMIT = 64
+SLUG_LIMIT = 64
+# The services' tests import from the package by its full name, in lines of 100 columns.
+PACKAGE_LIMIT = 40
 SHOWN_LIMIT = 60
 LIKE_ENOUGH = 0.6
 
@@ -175,13 +177,13 @@ def default_slug(text: str) -> str:
     # An answer that is missing raises here what cookiecutter can explain.
     ascii_text = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")
-    slug = (f"app-{slug}" if slug[:1].isdigit() else slug)[:NAME_LIMIT].strip("-")
+    slug = (f"app-{slug}" if slug[:1].isdigit() else slug)[:SLUG_LIMIT].strip("-")
     return f"{slug}-service" if _taken_name(slug) else slug
 
 
 def default_package(text: str) -> str:
     """Derive an import name that can be used; nothing where `default_slug` finds nothing."""
-    name = default_slug(text).replace("-", "_")
+    name = default_slug(text).replace("-", "_")[:PACKAGE_LIMIT].strip("_")
     return f"{name}_service" if name and _package_trouble(name) else name
 
 
@@ -190,8 +192,8 @@ def _slug_trouble(slug: str) -> str | None:
         return "is empty, because nothing in project_name could be used for it"
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug):
         return "is not kebab-case: lowercase ASCII letters and digits, single dashes between them"
-    if len(slug) > NAME_LIMIT:
-        return f"has more than {NAME_LIMIT} characters"
+    if len(slug) > SLUG_LIMIT:
+        return f"has more than {SLUG_LIMIT} characters"
     return _taken_name(slug)
 
 
@@ -200,8 +202,8 @@ def _package_trouble(name: str) -> str | None:
         return "is empty, because nothing in project_slug could be used for it"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         return "is not a lowercase ASCII identifier"
-    if len(name) > NAME_LIMIT:
-        return f"has more than {NAME_LIMIT} characters"
+    if len(name) > PACKAGE_LIMIT:
+        return f"has more than {PACKAGE_LIMIT} characters"
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         return "is a keyword of Python"
     if name in sys.stdlib_module_names or name in OTHER_STANDARD_LIBRARY:
@@ -371,10 +373,10 @@ def problems(answers: Mapping[str, object]) -> list[Problem]:
                 bad.add(field)
     if (
         answers.get("deployment") == "kubernetes"
-        and len(str(answers.get("project_slug"))) == NAME_LIMIT
+        and len(str(answers.get("project_slug"))) == SLUG_LIMIT
     ):
         slug = str(answers["project_slug"])
-        what = f"has more than the {NAME_LIMIT - 1} characters of a name in Kubernetes"
+        what = f"has more than the {SLUG_LIMIT - 1} characters of a name in Kubernetes"
         found.append(_problem("project_slug", what, slug, slug[:-1].rstrip("-")))
     if answers.get("http2") is True and answers.get("http_transport") == "aiohttp":
         what = "http2=true needs httpcore, because aiohttp speaks HTTP/1.1 only"
