@@ -4,11 +4,12 @@ Copied into a generated project and run there; the argument is uvicorn's `--life
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import httpx
 import uvicorn
 from fastapi import Depends, FastAPI
+from my_service import log
 from my_service.app import create_app
 from my_service.http_client import Httpbin, HTTPClient, upstream
 from my_service.settings import Settings
@@ -19,19 +20,25 @@ app = create_app()
 mounted = FastAPI()
 
 
-@app.get("/clients")
-@mounted.get("/clients")
-async def clients(shared: HTTPClient, alias: Httpbin, by_name: ByName) -> dict[str, str]:
-    return {"shared": hex(id(shared)), "alias": hex(id(alias)), "by_name": hex(id(by_name))}
+@app.get("/ids")
+@mounted.get("/ids")
+async def ids(shared: HTTPClient, alias: Httpbin, by_name: ByName) -> dict[str, int]:
+    return {"default": id(shared), "httpbin": id(alias), "by_name": id(by_name)}
 
 
-@app.get("/call")
-@mounted.get("/call")
-async def call(httpbin: Httpbin) -> str:
+@app.get("/test-call-external")
+@mounted.get("/test-call-external")
+async def call_external(httpbin: Httpbin) -> str:
     return (await httpbin.get("/get")).text
 
 
 app.mount("/mounted", mounted)
 
+
+def main(lifespan: Literal["on", "off"]) -> None:
+    logs = log.config("INFO", "json")
+    uvicorn.run(app, port=Settings().port, log_config=logs, lifespan=lifespan)
+
+
 if __name__ == "__main__":
-    uvicorn.run(app, port=Settings().port, lifespan=sys.argv[1])  # type: ignore[arg-type]
+    main("off" if "off" in sys.argv else "on")

@@ -3,9 +3,11 @@
 Standard library only.
 """
 
+import contextlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 HOST = "127.0.0.1"
@@ -107,6 +108,7 @@ class Service:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            start_new_session=True,  # so that what the command starts can be killed with it
         )
         self._readers = [
             self._read(self._process.stdout, self.out),
@@ -115,15 +117,12 @@ class Service:
         try:
             self._wait_until_it_answers()
         except BaseException:
-            self._process.kill()
+            self._kill()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
-    ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
+    def __exit__(self, *_: object) -> None:
+        self._kill()
         self.wait()
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -170,6 +169,10 @@ class Service:
     def events(self) -> list[dict[str, Any]]:
         """What it has logged: each line of its output is one JSON object."""
         return [json.loads(line) for line in self.out]
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _read(self, stream: IO[str] | None, lines: list[str]) -> threading.Thread:
         assert stream is not None

@@ -110,7 +110,9 @@ def test_every_valid_pair_is_covered() -> None:
 def test_what_is_written_is_well_formed(bake: Bake, row: Row) -> None:
     """No trace of the template is left, and each file can be read by what it is for."""
     project = bake(**row)
+    directories = [path for path in project.path.rglob("*") if path.is_dir()]
 
+    assert [] == [path for path in directories if not any(path.iterdir())]
     assert [] == [
         f"{name} {trouble}" for name in project.files() for trouble in troubles(project.path / name)
     ]

@@ -30,6 +30,7 @@ class Project:
     """A generated project with its own environment."""
 
     directory: Path
+    library: str
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         # The interpreter that runs the tests is the one that must do.
@@ -42,6 +43,14 @@ class Project:
             text=True,
             check=False,
         )
+
+    def add_accepted_answer(self) -> str:
+        """Add routes of one's own, as in the answer; the name of the program."""
+        text = ANSWER.read_text(encoding="utf-8")
+        if self.library == "httpx2":
+            text = text.replace("import httpx\n", "import httpx2 as httpx\n")
+        (self.directory / ANSWER.name).write_text(text, encoding="utf-8")
+        return ANSWER.name
 
     def start(self, *command: str, **environment: str) -> Service:
         return Service(["uv", "run", "--no-sync", *command], self.directory, **environment)
@@ -68,7 +77,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         check=False,
     )
     assert written.returncode == 0, written.stdout + written.stderr
-    project = Project(parent / "my-service")
+    project = Project(parent / "my-service", library)
     synced = project.run("uv", "sync")
     assert synced.returncode == 0, synced.stderr
     return project
@@ -218,33 +227,44 @@ def test_invalid_settings_stop_the_start(project: Project) -> None:
 
 @on_every_client
 def test_everything_the_accepted_answer_does(project: Project, upstream: Upstream) -> None:
-    """The answer that many users know: a client made when the loop runs, logged with its id,
-    the same object for each request, used by routes of one's own, and closed at shutdown."""
-    (project.directory / ANSWER.name).write_bytes(ANSWER.read_bytes())
-    types = project.run("uv", "run", "--no-sync", "mypy", ANSWER.name)
+    """The client is made when the loop runs, logged with its id, the same object for each
+    request, used by routes of one's own, here also in a mounted application, and closed."""
+    program = project.add_accepted_answer()
+    types = project.run("uv", "run", "--no-sync", "mypy", program)
     base_url = {"APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url}
-    with project.start("python", ANSWER.name, "on", **base_url) as service:
-        clients = [
-            service.get(path).json
-            for path in ("/clients", "/clients", "/mounted/clients", "/mounted/clients")
+    with project.start("python", program, **base_url) as service:
+        ids = [service.get(path).json for path in ("/ids", "/mounted/ids") * 2]
+        calls = [
+            service.get(path).status
+            for path in ("/test-call-external", "/mounted/test-call-external") * 25
         ]
-        calls = [service.get(path).json for path in ("/call", "/mounted/call") * 25]
         service.stop()
 
+    events = service.events
+    messages = [event["message"] for event in events]
+    life = [
+        (event["message"], event["client_id"])
+        for event in events
+        if event.get("upstream") == "httpbin" and "client_id" in event
+    ]
+
     assert types.returncode == 0, types.stdout
-    assert len({tuple(ids.items()) for ids in clients}) == 1
-    assert clients[0]["alias"] == clients[0]["by_name"] != clients[0]["shared"]
-    assert len(calls) == 50
+    assert ids == ids[:1] * 4
+    assert ids[0]["by_name"] == ids[0]["httpbin"] != ids[0]["default"]
+    assert calls == [200] * 50
     assert upstream.connections == 1
+    assert life == [("client opened", ids[0]["httpbin"]), ("client closed", ids[0]["httpbin"])]
+    assert messages.index("Waiting for application startup.") < messages.index("client opened")
     assert service.finished
 
 
 @on_every_client
 def test_outside_the_lifespan_is_a_clear_error(project: Project) -> None:
     """A client that nobody opened is refused with what to do about it, as the answer does."""
-    (project.directory / ANSWER.name).write_bytes(ANSWER.read_bytes())
-    with project.start("python", ANSWER.name, "off") as service:
-        answer = service.get("/call")
+    with project.start("python", project.add_accepted_answer(), "off") as service:
+        answer = service.get("/test-call-external")
+        service.stop()
+    (told,) = [event for event in service.events if event["level"] == "error"]
 
     assert answer.status == 500
-    assert "lifespan" in "\n".join(service.out + service.err)
+    assert "lifespan" in told["exception"]
