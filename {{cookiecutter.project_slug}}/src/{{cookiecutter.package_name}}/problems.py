@@ -41,6 +41,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 _FAILURES: tuple[tuple[type[Exception], int, str, str], ...] = (
     (errors.URLNotAllowed, 400, "origin-not-allowed", "The URL is not one this service calls."),
     (httpx.InvalidURL, 400, "origin-not-allowed", "The URL is not valid."),
+    (httpx.LocalProtocolError, 500, "internal-error", "The call to the upstream is not valid."),
     (httpx.UnsupportedProtocol, 400, "origin-not-allowed", "The URL is neither http nor https."),
     (errors.CircuitOpen, 503, "upstream-unavailable", "The upstream failed too often of late."),
     (httpx.PoolTimeout, 503, "upstream-saturated", "Too many calls to the upstream at once."),

@@ -1,3 +1,6 @@
+from collections.abc import AsyncGenerator
+
+import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
@@ -23,9 +26,9 @@ async def test_cookies_are_forgotten(upstream: Upstream) -> None:
 async def test_nothing_is_set_on_the_shared_client(upstream: Upstream) -> None:
     """A cookie for all callers is refused, and the message says where it belongs."""
     async with client_for(upstream) as client:
-        with pytest.raises(AttributeError, match="to the call"):
+        with pytest.raises(AttributeError, match="Cookie header"):
             client.cookies.set("session", "secret")
-        with pytest.raises(AttributeError, match="to the call"):
+        with pytest.raises(AttributeError, match="Cookie header"):
             client.cookies = {"session": "secret"}
 
 
@@ -53,3 +56,29 @@ async def test_base_path_is_put_before_the_call(upstream: Upstream) -> None:
         await client.get("/below")
 
     assert upstream.seen[0].target == "/echo/below"
+
+
+async def test_authentication_with_requests_of_its_own(upstream: Upstream) -> None:
+    """An ``httpx.Auth`` that fetches a token first passes the same layers."""
+
+    class Login(httpx.Auth):
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            token = yield httpx.Request("GET", f"{upstream.url}/token")
+            request.headers["Authorization"] = f"Bearer {token.status_code}"
+            yield request
+
+    async with client_for(upstream) as client:
+        response = await client.get("/echo", auth=Login())
+
+    assert response.json()["authorization"] == "Bearer 200"
+
+
+async def test_invalid_request_is_not_sent(upstream: Upstream) -> None:
+    """A header that would smuggle another is refused, by the same error on each engine."""
+    async with client_for(upstream) as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.get("/", headers={"X-Forged": "a\r\nX-Other: b"})
+
+    assert upstream.seen == []

@@ -24,6 +24,7 @@ class ManagedClient(httpx.AsyncClient):
                 headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
         super().__init__(
             transport=transport,
+            event_hooks={"request": [self._mark]},
             base_url=base_url,
             headers=headers,
             follow_redirects=settings.follow_redirects,
@@ -38,22 +39,30 @@ class ManagedClient(httpx.AsyncClient):
         self._total_timeout_s = settings.total_timeout_s
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        # Here and not in a layer, so that redirects and authentication share one deadline.
-        deadline = asyncio.get_running_loop().time() + self._total_timeout_s
-        request.extensions = {**request.extensions, "deadline": deadline, "upstream": self._name}
+        # Here and not in a layer, so that a call has one deadline with all its redirects.
+        request.extensions = {**request.extensions, **self._marks()}
         return await super().send(request, **options)
+
+    async def _mark(self, request: httpx.Request) -> None:
+        # An ``httpx.Auth`` may send requests of its own, which do not pass ``send``.
+        for name, value in self._marks().items():
+            request.extensions.setdefault(name, value)
+
+    def _marks(self) -> dict[str, Any]:
+        deadline = asyncio.get_running_loop().time() + self._total_timeout_s
+        return {"deadline": deadline, "upstream": self._name}
 
     @property
     def cookies(self) -> httpx.Cookies:
         """Always empty: one caller's session must not become another's.
 
-        ``client.get(…, cookies={…})`` sends cookies with that call alone.
+        ``client.get(…, headers={"Cookie": …})`` sends one with that call alone.
         """
         return _NO_COOKIES
 
     @cookies.setter
     def cookies(self, _: object) -> None:
-        raise AttributeError("the client is shared: give cookies to the call instead")
+        raise AttributeError("the client is shared: give the call a Cookie header instead")
 
 
 class _NoCookies(httpx.Cookies):
@@ -61,7 +70,7 @@ class _NoCookies(httpx.Cookies):
         """Take nothing, which also saves the 40 µs of parsing that httpx spends per call."""
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        raise AttributeError("the client is shared: give cookies to the call instead")
+        raise AttributeError("the client is shared: give the call a Cookie header instead")
 
 
 _NO_COOKIES = _NoCookies()

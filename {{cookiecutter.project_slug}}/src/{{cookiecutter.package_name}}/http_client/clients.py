@@ -45,11 +45,10 @@ class Managed:
         }
 
 
-def build(name: str | None, settings: HTTPSettings) -> Managed:
+def build(name: str | None, settings: HTTPSettings, engine: Engine) -> Managed:
     """A client and its layers, from the pool outwards; the default one has no name."""
     transport: httpx.AsyncBaseTransport
-    transport = engine = Engine(settings)
-    transport = ResponseCap(transport, settings.max_response_bytes)
+    transport = ResponseCap(engine, settings.max_response_bytes)
     if settings.attempt_timeout_s is not None:
         transport = AttemptTimeout(transport, settings.attempt_timeout_s)
     breaker = None
@@ -118,11 +117,12 @@ async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
 
 @asynccontextmanager
 async def _open(name: str | None, settings: HTTPSettings) -> AsyncGenerator[Managed]:
-    managed = build(name, settings)
-    fields = {"upstream": name or "default", "client_id": id(managed.client)}
-    try:
-        async with managed.client:
-            log.info("client opened", extra=fields)
-            yield managed
-    finally:
-        log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})
+    async with Engine(settings) as engine:
+        managed = build(name, settings, engine)
+        fields = {"upstream": name or "default", "client_id": id(managed.client)}
+        try:
+            async with managed.client:
+                log.info("client opened", extra=fields)
+                yield managed
+        finally:
+            log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})

@@ -41,6 +41,7 @@ _MESSAGES: dict[type[httpx.TransportError], str] = {
     httpx.WriteTimeout: "the request's body is not taken",
     httpx.RemoteProtocolError: "the response is not whole, or not HTTP",
     httpx.ProxyError: "the proxy refused",
+    httpx.LocalProtocolError: "the request's URL or headers are not valid",
 }
 
 

@@ -67,7 +67,9 @@ class _Relay(StreamingResponse):
         super().__init__(
             _chain(first, rest),
             status_code=upstream.status_code,
-            media_type=upstream.headers.get("Content-Type"),
+            headers={
+                "Content-Type": upstream.headers.get("Content-Type", "application/octet-stream")
+            },
         )
         self._upstream = upstream
 
