@@ -129,7 +129,7 @@ def troubles(path: Path) -> Iterator[str]:
         yield "does not end in one newline"
     if re.search(r"[ \t\r]$", text, re.MULTILINE):
         yield "has a line that ends in white space"
-    if re.search(r"\n{4}" if path.suffix == ".py" else r"\n{3}", text):
+    if re.search(r"\n{4}" if path.suffix in (".py", ".md") else r"\n{3}", text):
         yield "has too many blank lines"
     try:
         PARSERS.get(path.suffix, str)(text)
