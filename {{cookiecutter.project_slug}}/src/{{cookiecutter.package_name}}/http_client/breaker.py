@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from typing import Literal
 
 import {{ cookiecutter.__httpx }}
@@ -41,6 +40,7 @@ class CircuitBreaker(Layer):
         self._min_calls = settings.breaker_min_calls
         self._slice_s = settings.breaker_window_s / _SLICES
         self._open_s = settings.breaker_open_s
+        self._now = asyncio.get_running_loop().time
         # Slice of time -> [calls, failures]; constant memory at any rate of calls.
         self._window: dict[int, list[int]] = {}
         self._opened: float | None = None
@@ -50,7 +50,7 @@ class CircuitBreaker(Layer):
     def state(self) -> State:
         if self._opened is None:
             return "closed"
-        return "half-open" if time.monotonic() >= self._opened + self._open_s else "open"
+        return "half-open" if self._now() >= self._opened + self._open_s else "open"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         probe = self._admit()
@@ -72,7 +72,7 @@ class CircuitBreaker(Layer):
         """Whether this call is the probe."""
         if self._opened is None:
             return False
-        wait_s = self._opened + self._open_s - time.monotonic()
+        wait_s = self._opened + self._open_s - self._now()
         if wait_s > 0 or self._probing:
             raise CircuitOpen(
                 "the circuit breaker is open", retry_after_s=max(1, math.ceil(wait_s))
@@ -87,12 +87,12 @@ class CircuitBreaker(Layer):
                 self._opened = None
                 self._window.clear()
             elif failed:
-                self._opened = time.monotonic()
+                self._opened = self._now()
         elif failed is not None and self._opened is None:
             self._count(failed)
 
     def _count(self, failed: bool) -> None:
-        now = int(time.monotonic() / self._slice_s)
+        now = int(self._now() / self._slice_s)
         if now not in self._window:
             self._window = {
                 slice: counts for slice, counts in self._window.items() if slice > now - _SLICES
@@ -105,15 +105,16 @@ class CircuitBreaker(Layer):
         calls = sum(counts[0] for counts in self._window.values())
         failures = sum(counts[1] for counts in self._window.values())
         if calls >= self._min_calls and failures >= self._failure_ratio * calls:
-            self._opened = time.monotonic()
+            self._opened = self._now()
 
 
 def _failed(failure: BaseException, request: httpx.Request) -> bool | None:
     """Whether it is the upstream that failed; None if that cannot be told."""
     if isinstance(failure, asyncio.CancelledError):
-        # The caller left, or the total deadline cut an upstream that is too slow.
-        late = asyncio.get_running_loop().time() >= request.extensions["deadline"]
-        return True if late else None
+        # The caller left, or the total deadline cut an upstream that is too slow. uvloop rounds
+        # to milliseconds, so its timers may fire that much too early.
+        now: float = asyncio.get_running_loop().time()
+        return True if now >= request.extensions["deadline"] - 0.001 else None
     if isinstance(failure, httpx.HTTPError):
         return None if isinstance(failure, _NOT_ITS_FAULT) else True
     return None

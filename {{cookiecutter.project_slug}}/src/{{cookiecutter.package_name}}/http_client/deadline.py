@@ -19,6 +19,9 @@ class Deadline(Layer):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         deadline: float = request.extensions["deadline"]
         try:
+            # A timeout only cuts what waits: without this, one that is past would still send.
+            if asyncio.get_running_loop().time() >= deadline:
+                raise TimeoutError
             async with asyncio.timeout_at(deadline):
                 response = await self.inner.handle_async_request(request)
         except TimeoutError:

@@ -1,21 +1,22 @@
 """Bounded concurrency: one upstream never takes more than its share of this process."""
 
 import asyncio
+import contextlib
 import math
-import time
 
 import anyio
 import {{ cookiecutter.__httpx }}
 
-from .errors import Saturated
+from .errors import DeadlineExceeded, Saturated
 from .layer import Body, Layer, stream_of
 
 
 class ConcurrencyLimit(Layer):
     """At most ``max_connections`` calls at once; more wait, first come first served.
 
-    A call counts from here until its body is closed. Waiting is bounded by ``pool_timeout_s``:
-    raises Saturated, with an estimate of when a place will be free.
+    A call counts from here until its body is closed. Waiting is bounded by ``pool_timeout_s``
+    and by the call's deadline: raises Saturated, with an estimate of when a place will be free,
+    or DeadlineExceeded.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class ConcurrencyLimit(Layer):
         self._pool_timeout_s = pool_timeout_s
         self._places = anyio.Semaphore(max_connections, fast_acquire=True)
         self._idle = asyncio.Event()
+        self._now = asyncio.get_running_loop().time
         self._mean_duration_s = 0.0
 
     @property
@@ -43,8 +45,8 @@ class ConcurrencyLimit(Layer):
             await self._idle.wait()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await self._enter()
-        entered = time.monotonic()
+        await self._enter(request.extensions["deadline"])
+        entered = self._now()
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException:
@@ -53,24 +55,28 @@ class ConcurrencyLimit(Layer):
         response.stream = Body(stream_of(response), lambda _: self._leave(entered))
         return response
 
-    async def _enter(self) -> None:
-        try:
+    async def _enter(self, deadline: float) -> None:
+        with contextlib.suppress(anyio.WouldBlock):
             self._places.acquire_nowait()
-        except anyio.WouldBlock:
-            try:
-                async with asyncio.timeout(self._pool_timeout_s):
-                    await self._places.acquire()
-            except TimeoutError:
-                raise Saturated(
-                    f"{self._max} calls under way, none ended in {self._pool_timeout_s:g} s",
-                    retry_after_s=math.ceil(
-                        max(1, self._mean_duration_s * (self.waiting + 1) / self._max)
-                    ),
+            return
+        patience_ends = self._now() + self._pool_timeout_s
+        try:
+            async with asyncio.timeout_at(min(patience_ends, deadline)):
+                await self._places.acquire()
+        except TimeoutError:
+            if deadline < patience_ends:
+                raise DeadlineExceeded(
+                    "the total deadline passed before a place was free"
                 ) from None
+            wait_s = self._mean_duration_s * (self.waiting + 1) / self._max
+            raise Saturated(
+                f"{self._max} calls under way, none ended in {self._pool_timeout_s:g} s",
+                retry_after_s=math.ceil(max(1, wait_s)),
+            ) from None
 
     def _leave(self, entered: float) -> None:
         self._places.release()
         # An exponential mean over about the last ten calls: enough for an estimate.
-        self._mean_duration_s += 0.1 * (time.monotonic() - entered - self._mean_duration_s)
+        self._mean_duration_s += 0.1 * (self._now() - entered - self._mean_duration_s)
         if not self.in_flight:
             self._idle.set()
