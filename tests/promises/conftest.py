@@ -1,0 +1,81 @@
+"""What these tests share: each combination of client library and pool, run as a process."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bake, Project
+from loopback import Service, clean_environment
+
+PROGRAMS = Path(__file__).parent / "programs"
+COMBINATIONS = {
+    f"{library}-on-{transport}": {"http_library": library, "http_transport": transport}
+    for library in ("httpx", "httpx2")
+    for transport in ("aiohttp", "httpcore")
+}
+
+
+class Generated:
+    """A generated service, without upstreams of its own: tests name theirs when it starts."""
+
+    def __init__(self, project: Project) -> None:
+        self.path = project.path
+        self._library = project.answers["http_library"]
+        spec = importlib.util.spec_from_file_location("upstream", self.path / "tests/upstream.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        # The real server that misbehaves on request, which comes with each project.
+        self.Upstream: Any = module.Upstream
+
+    def start(self, program: str | None = None, **settings: object) -> Service:
+        """The service itself, or one of the programs around it, as a process."""
+        command = ["-m", "my_service"] if program is None else [self._add(program)]
+        environment = {f"APP_{name.upper()}": str(value) for name, value in settings.items()}
+        return Service([sys.executable, *command], self.path, PYTHONPATH="src", **environment)
+
+    def report(self, program: str, *args: str) -> Any:
+        """What a program prints, as JSON; it finds the service's code and its tests'."""
+        done = subprocess.run(
+            [sys.executable, "-W", "error", self._add(program), *args],
+            cwd=self.path,
+            env=clean_environment() | {"PYTHONPATH": "src"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    def _add(self, program: str) -> str:
+        text = (PROGRAMS / program).read_text(encoding="utf-8")
+        if self._library == "httpx2":
+            text = text.replace("import httpx\n", "import httpx2 as httpx\n")
+        (self.path / program).write_text(text, encoding="utf-8")
+        return program
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def every_service(bake: Bake) -> dict[str, Generated]:
+    """The service on each combination of client library and connection pool."""
+    return {
+        name: Generated(bake(upstreams="", **answers)) for name, answers in COMBINATIONS.items()
+    }
+
+
+@pytest.fixture(scope="session", params=COMBINATIONS)
+def service(request: pytest.FixtureRequest, every_service: dict[str, Generated]) -> Generated:
+    """The service on one of the combinations."""
+    return every_service[request.param]
