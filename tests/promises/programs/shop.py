@@ -1,0 +1,25 @@
+"""A service with a route of its owner's: it orders something at the upstream `shop`."""
+
+from typing import Annotated
+
+import httpx
+import uvicorn
+from fastapi import Depends
+from my_service import log
+from my_service.app import create_app
+from my_service.http_client import upstream
+from my_service.settings import Settings
+
+Shop = Annotated[httpx.AsyncClient, Depends(upstream("shop"))]
+
+app = create_app()
+
+
+@app.post("/orders")
+async def order(shop: Shop, path: str, key: str | None = None) -> int:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return (await shop.post(path, content=b"order", headers=headers)).status_code
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=Settings().port, log_config=log.config("INFO", "json"))
