@@ -137,9 +137,8 @@ class Upstream:
                 return False
             case "drip":
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n")
-                for _ in range(1000):
+                while not writer.is_closing():
                     writer.write(b".")
-                    await writer.drain()
                     await asyncio.sleep(0.02)
             case "large":
                 _send(writer, 200, b"x" * int(argument), query)
