@@ -1,6 +1,6 @@
 """What a reader of the well-known accepted answer would write on the generated service.
 
-Copied into a generated project and run there; the argument is uvicorn's `--lifespan`.
+Runs in a generated project's environment; the argument is uvicorn's `--lifespan`.
 """
 
 import sys

@@ -1,13 +1,13 @@
 """What `make demo` does: write a service, run it, call an upstream through it, stop it."""
 
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from loopback import BrokenPromiseError, Service, Upstream, clean_environment
+from command import run
+from loopback import BrokenPromiseError, Service, Upstream
 
 TEMPLATE = Path(__file__).parent.parent
 PROJECT = TEMPLATE / "build" / "my-service"
@@ -18,11 +18,11 @@ SHOWN = ("upstream", "client_id", "status", "attempts", "duration_ms", "is_close
 def main() -> None:
     heading("1. Write the default service")
     shutil.rmtree(PROJECT, ignore_errors=True)
-    run("cookiecutter . --no-input --default-config --output-dir build", cwd=TEMPLATE)
+    do("cookiecutter . --no-input --default-config --output-dir build", TEMPLATE)
 
     heading("2. Install it")
     say("cd build/my-service", "$")
-    run("uv sync --quiet", cwd=PROJECT)
+    do("uv sync --quiet", PROJECT)
 
     with Upstream() as upstream:
         heading("3. Run it, with a small upstream on this machine in httpbin's place")
@@ -82,19 +82,10 @@ def say(text: str, mark: str = "") -> None:
     print(f"  {mark} {text}" if mark else f"  {text}")
 
 
-def run(command: str, cwd: Path) -> None:
+def do(command: str, directory: Path) -> None:
     say(command, "$")
     sys.stdout.flush()
-    done = subprocess.run(
-        command.split(),
-        cwd=cwd,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = run(directory, *command.split())
     expect(done.returncode == 0, f"it ended with exit code {done.returncode}:\n{done.stdout}")
 
 

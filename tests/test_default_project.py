@@ -11,7 +11,8 @@ from urllib.parse import urljoin
 from xml.etree import ElementTree
 
 import pytest
-from loopback import Answer, Service, Upstream, clean_environment
+from command import run
+from loopback import Answer, Service, Upstream
 
 TEMPLATE = Path(__file__).parent.parent
 ANSWER = TEMPLATE / "tests" / "accepted_answer.py"
@@ -32,25 +33,9 @@ class Project:
     directory: Path
     library: str
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        # The interpreter that runs the tests is the one that must do.
-        return subprocess.run(
-            command,
-            cwd=self.directory,
-            env=clean_environment() | {"UV_PYTHON_DOWNLOADS": "never"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def add_accepted_answer(self) -> str:
-        """Add routes of one's own, as in the answer; the name of the program."""
-        text = ANSWER.read_text(encoding="utf-8")
-        if self.library == "httpx2":
-            text = text.replace("import httpx\n", "import httpx2 as httpx\n")
-        (self.directory / ANSWER.name).write_text(text, encoding="utf-8")
-        return ANSWER.name
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        # The Python that runs the tests is one that a project can do with.
+        return run(self.directory, *command, UV_PYTHON_DOWNLOADS="never", **environment)
 
     def start(self, *command: str, **environment: str) -> Service:
         return Service(["uv", "run", "--no-sync", *command], self.directory, **environment)
@@ -60,26 +45,19 @@ class Project:
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
     library, transport = request.param
     parent = tmp_path_factory.mktemp(f"{library}-{transport}")
-    written = subprocess.run(
-        [
-            "cookiecutter",
-            "--no-input",
-            "--default-config",
-            f"--output-dir={parent}",
-            str(TEMPLATE),
-            f"http_library={library}",
-            f"http_transport={transport}",
-        ],
-        cwd=parent,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+    written = run(
+        parent,
+        "cookiecutter",
+        "--no-input",
+        "--default-config",
+        str(TEMPLATE),
+        f"http_library={library}",
+        f"http_transport={transport}",
     )
-    assert written.returncode == 0, written.stdout + written.stderr
+    assert written.returncode == 0, written.stdout
     project = Project(parent / "my-service", library)
     synced = project.run("uv", "sync")
-    assert synced.returncode == 0, synced.stderr
+    assert synced.returncode == 0, synced.stdout
     return project
 
 
@@ -87,6 +65,17 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def upstream() -> Iterator[Upstream]:
     with Upstream() as upstream:
         yield upstream
+
+
+@pytest.fixture
+def answer(project: Project, tmp_path: Path) -> str:
+    """The path of a program with routes of its own, as in the well-known accepted answer."""
+    text = ANSWER.read_text(encoding="utf-8")
+    if project.library == "httpx2":
+        text = text.replace("import httpx\n", "import httpx2 as httpx\n")
+    program = tmp_path / ANSWER.name
+    program.write_text(text, encoding="utf-8")
+    return str(program)
 
 
 @on_every_client
@@ -97,7 +86,7 @@ def test_it_passes_its_own_checks(project: Project, command: str) -> None:
     """Nothing needs to be repaired before the first commit."""
     done = project.run("uv", "run", *command.split())
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
 
 
 @on_every_client
@@ -105,7 +94,7 @@ def test_it_passes_its_own_tests(project: Project, tmp_path: Path) -> None:
     """The tests that come with a project pass, and none is skipped."""
     report = tmp_path / "report.xml"
     done = project.run("uv", "run", "pytest", f"--junitxml={report}")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
     (suite,) = ElementTree.parse(report).getroot()
 
     assert int(suite.attrib["tests"]) > 20
@@ -208,31 +197,24 @@ def test_invalid_settings_stop_the_start(project: Project) -> None:
         "APP_HTTP__MAX_CONNECTIONS": "0",
         "APP_UPSTREAMS__HTTPBIN__BASE_URL": "ftp://somewhere.example",
     }
-    done = subprocess.run(
-        ["uv", "run", "--no-sync", "my-service"],
-        cwd=project.directory,
-        env=clean_environment() | settings,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    lines = (done.stdout + done.stderr).strip().splitlines()
+    done = project.run("uv", "run", "--no-sync", "my-service", **settings)
+    lines = done.stdout.strip().splitlines()
 
     assert done.returncode != 0
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout
     assert all(len([line for line in lines if name in line]) == 1 for name in settings), lines
     assert len(lines) <= len(settings) + 1
 
 
 @on_every_client
-def test_everything_the_accepted_answer_does(project: Project, upstream: Upstream) -> None:
+def test_everything_the_accepted_answer_does(
+    project: Project, answer: str, upstream: Upstream
+) -> None:
     """The client is made when the loop runs, logged with its id, the same object for each
     request, used by routes of one's own, here also in a mounted application, and closed."""
-    program = project.add_accepted_answer()
-    types = project.run("uv", "run", "--no-sync", "mypy", program)
+    types = project.run("uv", "run", "--no-sync", "mypy", answer)
     base_url = {"APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url}
-    with project.start("python", program, **base_url) as service:
+    with project.start("python", answer, **base_url) as service:
         ids = [service.get(path).json for path in ("/ids", "/mounted/ids") * 2]
         calls = [
             service.get(path).status
@@ -259,12 +241,12 @@ def test_everything_the_accepted_answer_does(project: Project, upstream: Upstrea
 
 
 @on_every_client
-def test_outside_the_lifespan_is_a_clear_error(project: Project) -> None:
+def test_outside_the_lifespan_is_a_clear_error(project: Project, answer: str) -> None:
     """A client that nobody opened is refused with what to do about it, as the answer does."""
-    with project.start("python", project.add_accepted_answer(), "off") as service:
-        answer = service.get("/test-call-external")
+    with project.start("python", answer, "off") as service:
+        refused = service.get("/test-call-external")
         service.stop()
     (told,) = [event for event in service.events if event["level"] == "error"]
 
-    assert answer.status == 500
+    assert refused.status == 500
     assert "lifespan" in told["exception"]
