@@ -284,7 +284,7 @@ def _url_trouble(url: str) -> str | None:
         "has a bad port in its URL": port == 0 or parts.netloc.endswith(":"),
         "has a bad host in its URL": not _is_host(parts.hostname or ""),
         "has a character in its URL that must be percent-encoded": not re.fullmatch(
-            r"([A-Za-z0-9._~/:@+[\]-]|%[0-9A-Fa-f]{2})*", url
+            r"\w+://[A-Za-z0-9._:[\]-]+(/([A-Za-z0-9._~/:@+-]|%[0-9A-Fa-f]{2})*)?", url
         ),
     }
     return next((trouble for trouble, found in troubles.items() if found), None)
@@ -612,7 +612,7 @@ def _configured(context: click.Context) -> dict[str, object]:
     if context.params["replay"] or context.params["replay_file"]:
         return {}
     options = context.params["config_file"], context.params["default_config"]
-    defaults = get_user_config(*options)["default_context"]
+    defaults = get_user_config(*options)["default_context"] or {}
     return {name: value for name, value in defaults.items() if name in QUESTIONS}
 
 

@@ -146,6 +146,8 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("github=https://api.github.com/a b", "percent-encoded"),
         ("github=https://api.github.com/{id}", "percent-encoded"),
         ("github=https://api.github.com/%zz", "percent-encoded"),
+        ("github=https://api.github.com/[id]", "percent-encoded"),
+        ("github=https://api.github.com\t", "percent-encoded"),
         ("git-hub=https://api.github.com", NAME),
         ("2hub=https://api.github.com", NAME),
         ("my__api=https://api.example.com", NAME),
@@ -540,9 +542,14 @@ def test_bad_choices_of_a_configuration(template: Path, cookiecutter: Cookiecutt
     }
 
 
-def test_a_configuration_for_other_templates(template: Path, cookiecutter: Cookiecutter) -> None:
-    """It may hold answers to questions that this template does not ask."""
-    configured(cookiecutter, "  full_name: Zoë Müller\n  project_nam: x\n  telemetry: yes\n")
+@pytest.mark.parametrize(
+    "defaults", ["", "  full_name: Zoë Müller\n  project_nam: x\n  telemetry: yes\n"], ids=ascii
+)
+def test_a_configuration_that_is_good(
+    template: Path, cookiecutter: Cookiecutter, defaults: str
+) -> None:
+    """It may be empty, and hold answers to questions that only other templates ask."""
+    configured(cookiecutter, defaults)
 
     assert 0 == cookiecutter(template, "--no-input").returncode
 
