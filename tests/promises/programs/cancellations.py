@@ -1,0 +1,231 @@
+"""Cancels a thousand calls of one managed client, in one phase after another.
+
+How far the calls have come is told by whoever sees it, such as the upstream. After each
+round the cancelled calls must be gone from there, and after each phase every place must
+work at once; that nothing is left over in the end is for the report. The argument is the
+name of the event loop.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from my_service.http_client.clients import Managed, open_clients
+from my_service.settings import Settings
+from tests.upstream import Upstream
+
+PLACES = 20
+ROUNDS = 8
+# How often the loop turns between the two cancellations of a call; None for a single one.
+TURNS_BETWEEN = (None, 0, 1, 2, 3)
+LONG_S = 300
+# No call ends by itself.
+SETTINGS = {
+    "max_connections": PLACES,
+    "max_attempts": 1,
+    "attempt_timeout_s": None,
+    **{f"{what}_timeout_s": LONG_S for what in ("connect", "read", "write", "pool", "total")},
+}
+
+Call = Callable[[], Coroutine[Any, Any, object]]
+
+
+class Deaf:
+    """A server that never answers. To it, TLS is only bytes, so that the handshake hangs."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests = 0
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        heard = 0
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            heard = 1
+            self.requests += heard
+            while await reader.read(65_536):  # noqa: ASYNC110 - takes the body slowly
+                await asyncio.sleep(0.001)
+        except (ConnectionError, EOFError):
+            pass
+        finally:
+            self.connections -= 1
+            self.requests -= heard
+            writer.close()
+
+
+@asynccontextmanager
+async def deaf_server() -> AsyncGenerator[tuple[Deaf, str]]:
+    """The server, and its host and port."""
+    deaf = Deaf()
+    server = await asyncio.start_server(deaf.accept, "127.0.0.1", 0)
+    yield deaf, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    await server.wait_closed()
+
+
+@contextmanager
+def full_listener() -> Iterator[str]:
+    """The host and port of a listener with no room for one more: connecting to it hangs."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        queue = [socket.socket() for _ in range(4)]
+        for connecting in queue:
+            connecting.setblocking(False)
+            connecting.connect_ex(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        for connecting in queue:
+            connecting.close()
+
+
+class Cancellations:
+    def __init__(self, managed: Managed, upstream: Upstream) -> None:
+        self.managed = managed
+        self.client = managed.client
+        self.upstream = upstream
+        self.cancelled: dict[str, int] = {}
+
+    async def in_phase(self, name: str, call: Call, arrived: Callable[[], int]) -> None:
+        """Cancel calls that have come as far as ``arrived`` counts, and no further."""
+        self.cancelled[name] = 0
+        before = arrived()
+        for _ in range(ROUNDS):
+            calls = [asyncio.create_task(call()) for _ in range(PLACES)]
+            await until(lambda: arrived() == before + PLACES)
+            await asyncio.gather(*(cancel(call, turn) for turn, call in enumerate(calls)))
+            await self.count(name, calls)
+            await until(lambda: arrived() == before)
+
+    async def at_any_turn(self) -> None:
+        """Cancel calls after a few turns of the loop, which hits what no phase waits for."""
+        self.cancelled["any turn"] = 0
+        for number in range(400):
+            headers = {"Connection": "close"} if number % 2 else {}
+            call = asyncio.create_task(self.client.get(self.upstream.url, headers=headers))
+            for _ in range(number % 13):
+                await asyncio.sleep(0)
+            await cancel(call, number)
+            await self.count("any turn", [call])
+
+    async def count(self, name: str, calls: list[asyncio.Task[Any]]) -> None:
+        await asyncio.wait(calls)
+        self.cancelled[name] += sum(call.cancelled() for call in calls)
+
+    @asynccontextmanager
+    async def every_place_taken(self) -> AsyncGenerator[None]:
+        """Hold every place; that there are so many is the proof that none was lost."""
+        calls = [
+            asyncio.create_task(self.client.get(f"{self.upstream.url}/gate")) for _ in range(PLACES)
+        ]
+        await until(lambda: self.upstream.in_flight == PLACES)
+        assert (self.managed.limit.in_flight, self.managed.limit.waiting) == (PLACES, 0)
+        yield
+        self.upstream.gate.set()
+        assert [(await call).status_code for call in calls] == [200] * PLACES
+        self.upstream.gate.clear()
+        assert (self.managed.limit.in_flight, self.managed.limit.waiting) == (0, 0)
+
+
+async def cancel(call: asyncio.Task[Any], number: int) -> None:
+    call.cancel()
+    turns = TURNS_BETWEEN[number % len(TURNS_BETWEEN)]
+    if turns is not None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - nobody tells when it holds
+            await asyncio.sleep(0.001)
+
+
+async def cancel_in_every_phase() -> dict[str, int]:
+    settings = Settings.model_validate({"upstreams": {}, "http": SETTINGS})
+    async with (
+        Upstream() as upstream,
+        deaf_server() as (deaf, deaf_host),
+        open_clients(settings) as clients,
+    ):
+        managed, client = clients.default, clients.default.client
+        cancellations = Cancellations(managed, upstream)
+        in_phase = cancellations.in_phase
+        reading = 0
+
+        async def read_a_stream() -> None:
+            nonlocal reading
+            async with client.stream("GET", f"{upstream.url}/drip") as response:
+                chunks = response.aiter_bytes()
+                await anext(chunks)
+                reading += 1
+                try:
+                    async for _ in chunks:
+                        pass
+                finally:
+                    reading -= 1
+
+        async def connect() -> None:
+            await client.get(f"http://{full}/")
+
+        async def shake_hands() -> None:
+            await client.get(f"https://{deaf_host}/")
+
+        async def send() -> None:
+            await client.post(f"http://{deaf_host}/", content=b"x" * 16_000_000)
+
+        async def wait_for_headers() -> None:
+            await client.get(f"{upstream.url}/hang")
+
+        async with cancellations.every_place_taken():
+            await in_phase("waiting", wait_for_headers, lambda: managed.limit.waiting)
+        with full_listener() as full:
+            await in_phase("connecting", connect, lambda: managed.engine.open_connections)
+        phases: list[tuple[str, Call, Callable[[], int]]] = [
+            ("TLS handshake", shake_hands, lambda: deaf.connections),
+            ("sending", send, lambda: deaf.requests),
+            ("headers", wait_for_headers, lambda: upstream.in_flight),
+            ("body", read_a_stream, lambda: reading),
+        ]
+        for name, call, arrived in phases:
+            await in_phase(name, call, arrived)
+            await until(lambda: deaf.connections == upstream.in_flight == 0)
+            async with cancellations.every_place_taken():
+                pass
+        await cancellations.at_any_turn()
+        async with cancellations.every_place_taken():
+            pass
+        return cancellations.cancelled
+
+
+def descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+async def main() -> None:
+    async with Upstream():  # what a loop opens once for itself
+        pass
+    before = descriptors()
+    cancelled = await cancel_in_every_phase()
+    await asyncio.sleep(0.1)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    print(
+        json.dumps(
+            {
+                "cancelled": cancelled,
+                "tasks": [str(task) for task in tasks],
+                "descriptors": descriptors() - before,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    (uvloop.run if sys.argv[1] == "uvloop" else asyncio.run)(main())
