@@ -4,7 +4,7 @@
 PYTHON := $(shell for python in python3.11 python3; do "$$python" -c \
 	'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys._base_executable)' \
 	2>/dev/null && break; done)
-MODULES := answer_rules.py hooks tests
+MODULES := answer_rules.py hooks tests $(wildcard benchmarks)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # uv trusts what pip trusts: a company's own certificate authority, too.

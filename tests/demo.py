@@ -45,9 +45,9 @@ def main() -> None:
             expect(service.finished, "it was cut off")
 
     heading("All as promised. To run it yourself")
-    for line in ("cd build/my-service", "make run"):
-        say(line, "$")
-    say("Then open http://127.0.0.1:8000/docs")
+    say("cd build/my-service", "$")
+    say(".venv/bin/my-service", "$")
+    say("Then open http://127.0.0.1:8000/docs. Where uv is installed, `make run` does it.")
 
 
 def call(service: Service, upstream: Upstream) -> None:
