@@ -47,7 +47,8 @@ def main() -> None:
     heading("All as promised. To run it yourself")
     say("cd build/my-service", "$")
     say(".venv/bin/my-service", "$")
-    say("Then open http://127.0.0.1:8000/docs. Where uv is installed, `make run` does it.")
+    say("Then open http://127.0.0.1:8000/docs")
+    say("Where uv is installed, `make run` is the same with logs for people.")
 
 
 def call(service: Service, upstream: Upstream) -> None:
