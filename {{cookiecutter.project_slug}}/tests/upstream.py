@@ -4,6 +4,7 @@ It speaks HTTP/1.1 by hand, since a well-kept server would refuse to do most of 
 """
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -65,14 +66,12 @@ class Upstream:
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
-        try:
+        # The client leaves, or the test is over.
+        with contextlib.suppress(ConnectionError, EOFError, asyncio.CancelledError):
             while await self._exchange(reader, writer):
                 pass
-        except (ConnectionError, EOFError, asyncio.CancelledError):
-            pass  # the client left, or the test is over
-        finally:
-            self._serving.discard(task)
-            writer.close()
+        self._serving.discard(task)
+        writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Take one request and answer it; whether the connection is to be kept."""

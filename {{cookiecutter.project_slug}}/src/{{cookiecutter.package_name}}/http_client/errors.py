@@ -1,5 +1,7 @@
 """What the layers add to httpx's exceptions, each beneath one that callers already catch."""
 
+import contextlib
+
 import {{ cookiecutter.__httpx }}
 
 
@@ -58,8 +60,7 @@ def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.
 
 def upstream_of(failure: Exception) -> str | None:
     """The name of the upstream that a call failed at, if it has one."""
-    try:
-        request: httpx.Request = failure.request  # type: ignore[attr-defined]
-    except (AttributeError, RuntimeError):
-        return None
-    return request.extensions.get("upstream")
+    with contextlib.suppress(RuntimeError):  # which httpx raises when there is no request
+        if isinstance(failure, httpx.HTTPError):
+            return failure.request.extensions.get("upstream")
+    return None

@@ -1,6 +1,7 @@
 """Retries: only what is safe, only while there is time, and never as a storm."""
 
 import asyncio
+import contextlib
 import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -93,7 +94,6 @@ def _retry_after_s(response: httpx.Response) -> float:
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
         return float(value)
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
-        return 0
+    return 0
