@@ -24,7 +24,11 @@ class Generated:
 
     def __init__(self, project: Project) -> None:
         self.path = project.path
-        self._library = project.answers["http_library"]
+        for program in PROGRAMS.glob("*.py"):
+            text = program.read_text(encoding="utf-8")
+            if project.answers["http_library"] == "httpx2":
+                text = text.replace("import httpx\n", "import httpx2 as httpx\n")
+            (self.path / program.name).write_text(text, encoding="utf-8")
         spec = importlib.util.spec_from_file_location("upstream", self.path / "tests/upstream.py")
         assert spec is not None
         assert spec.loader is not None
@@ -35,14 +39,14 @@ class Generated:
 
     def start(self, program: str | None = None, **settings: object) -> Service:
         """The service itself, or one of the programs around it, as a process."""
-        command = ["-m", "my_service"] if program is None else [self._add(program)]
+        command = ["-m", "my_service"] if program is None else [program]
         environment = {f"APP_{name.upper()}": str(value) for name, value in settings.items()}
         return Service([sys.executable, *command], self.path, PYTHONPATH="src", **environment)
 
     def report(self, program: str, *args: str) -> Any:
         """What a program prints, as JSON; it finds the service's code and its tests'."""
         done = subprocess.run(
-            [sys.executable, "-W", "error", self._add(program), *args],
+            [sys.executable, "-W", "error", program, *args],
             cwd=self.path,
             env=clean_environment() | {"PYTHONPATH": "src"},
             stdin=subprocess.DEVNULL,
@@ -54,13 +58,6 @@ class Generated:
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
         return json.loads(done.stdout)
-
-    def _add(self, program: str) -> str:
-        text = (PROGRAMS / program).read_text(encoding="utf-8")
-        if self._library == "httpx2":
-            text = text.replace("import httpx\n", "import httpx2 as httpx\n")
-        (self.path / program).write_text(text, encoding="utf-8")
-        return program
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,14 @@ name of the event loop.
 
 import asyncio
 import json
-import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from hostile import Deaf, full_listener, server
 from my_service.http_client.clients import Managed, open_clients
 from my_service.settings import Settings
 from tests.upstream import Upstream
@@ -34,55 +34,6 @@ SETTINGS = {
 }
 
 Call = Callable[[], Coroutine[Any, Any, object]]
-
-
-class Deaf:
-    """A server that never answers. To it, TLS is only bytes, so that the handshake hangs."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.requests = 0
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        heard = 0
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            heard = 1
-            self.requests += heard
-            while await reader.read(65_536):  # noqa: ASYNC110 - takes the body slowly
-                await asyncio.sleep(0.001)
-        except (ConnectionError, EOFError):
-            pass
-        finally:
-            self.connections -= 1
-            self.requests -= heard
-            writer.close()
-
-
-@asynccontextmanager
-async def deaf_server() -> AsyncGenerator[tuple[Deaf, str]]:
-    """The server, and its host and port."""
-    deaf = Deaf()
-    server = await asyncio.start_server(deaf.accept, "127.0.0.1", 0)
-    yield deaf, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
-    await server.wait_closed()
-
-
-@contextmanager
-def full_listener() -> Iterator[str]:
-    """The host and port of a listener with no room for one more: connecting to it hangs."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        queue = [socket.socket() for _ in range(4)]
-        for connecting in queue:
-            connecting.setblocking(False)
-            connecting.connect_ex(listener.getsockname())
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-        for connecting in queue:
-            connecting.close()
 
 
 class Cancellations:
@@ -149,10 +100,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def cancel_in_every_phase() -> dict[str, int]:
+    deaf = Deaf()
     settings = Settings.model_validate({"upstreams": {}, "http": SETTINGS})
     async with (
         Upstream() as upstream,
-        deaf_server() as (deaf, deaf_host),
+        server(deaf) as deaf_host,
         open_clients(settings) as clients,
     ):
         managed, client = clients.default, clients.default.client

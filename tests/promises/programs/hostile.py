@@ -1,0 +1,78 @@
+"""Upstreams that are no HTTP servers at all, which those of `tests.upstream` are."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+
+@contextmanager
+def full_listener() -> Iterator[str]:
+    """The host and port of a listener with no room for one more: connecting to it hangs."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        queue = [socket.socket() for _ in range(4)]
+        for connecting in queue:
+            connecting.setblocking(False)
+            connecting.connect_ex(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        for connecting in queue:
+            connecting.close()
+
+
+@asynccontextmanager
+async def server(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncGenerator[str]:
+    """The host and port of a server that treats each connection in this way."""
+
+    async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, EOFError):
+            await serve(reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(serve_and_close, "127.0.0.1", 0) as listening:
+        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+
+
+class Deaf:
+    """Never answers. To it TLS is only bytes, so that the handshake hangs."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        heard = 0
+        self.connections += 1
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            heard = 1
+            self.requests += heard
+            while await reader.read(65_536):  # noqa: ASYNC110 - takes the body slowly
+                await asyncio.sleep(0.001)
+        finally:
+            self.connections -= 1
+            self.requests -= heard
+
+
+async def answer_in_plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a TLS handshake as web servers do on their plain port."""
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+    await writer.drain()
+
+
+async def reset_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reset the connection while the request's body arrives."""
+    await reader.readuntil(b"\r\n\r\n")
+    end_with_reset(writer)
+
+
+def end_with_reset(writer: asyncio.StreamWriter) -> None:
+    """Let the connection end by a reset when it is closed."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
