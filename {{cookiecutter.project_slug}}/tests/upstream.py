@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import unquote
 
 _GZIP = zlib.MAX_WBITS | 16
 
@@ -39,6 +40,8 @@ class Upstream:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """``/gate`` answers once this is set."""
 
+    body: bytes = b""
+    """What ``/body`` answers."""
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def busy(self, calls: int = 1) -> None:
@@ -96,6 +99,9 @@ class Upstream:
         self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         path, _, query = request.target.partition("?")
+        if request.method == "HEAD":
+            writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n{_field(query)}\r\n".encode())
+            return True
         _, behaviour, *rest = path.split("/")
         argument = rest[0] if rest else ""
         self._calls[request.target] += 1
@@ -139,6 +145,8 @@ class Upstream:
                 while not writer.is_closing():
                     writer.write(b".")
                     await asyncio.sleep(0.02)
+            case "body":
+                _send(writer, 200, self.body, query)
             case "large":
                 _send(writer, 200, b"x" * int(argument), query)
             case "chunked":
@@ -165,9 +173,12 @@ class Upstream:
 
 def _send(writer: asyncio.StreamWriter, status: int, body: bytes, header: str = "") -> None:
     """A whole response; ``header`` is one more of its headers, as name=value."""
-    extra = header.replace("=", ": ", 1) + "\r\n" if header else ""
-    head = f"HTTP/1.1 {status} Whatever\r\ncontent-length: {len(body)}\r\n{extra}\r\n"
-    writer.write(head.encode() + body)
+    head = f"HTTP/1.1 {status} Whatever\r\ncontent-length: {len(body)}\r\n{_field(header)}\r\n"
+    writer.write(head.encode() + (b"" if status in {204, 304} else body))
+
+
+def _field(header: str) -> str:
+    return unquote(header).replace("=", ": ", 1) + "\r\n" if header else ""
 
 
 async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:

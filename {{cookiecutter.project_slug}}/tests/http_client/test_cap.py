@@ -1,3 +1,6 @@
+import gzip
+import zlib
+
 import {{ cookiecutter.__httpx }}
 import pytest
 
@@ -41,3 +44,32 @@ async def test_cap_is_lifted_explicitly(upstream: Upstream) -> None:
             await client.get("/large/1000", extensions={"max_response_bytes": 999})
 
     assert len(whole.content) == 1000
+
+
+async def test_members_and_what_follows_them(upstream: Upstream) -> None:
+    """gzip may have several members; anything else after the end is an error, and is counted."""
+    member = gzip.compress(b"hello ")
+    async with client_for(upstream, max_response_bytes=100_000) as client:
+        upstream.body = member * 2
+        assert (await client.get("/body?content-encoding=gzip")).content == b"hello hello "
+        for upstream.body in [member + b"x" * 90_000, member[:-4], zlib.compress(b"a") + b"b"]:
+            with pytest.raises(httpx.DecodingError):
+                await client.get("/body?content-encoding=gzip")
+        upstream.body = b"\x00\x00\x00\xff\xff" * 30_000  # blocks that decode to nothing
+        with pytest.raises(ResponseTooLarge):
+            await client.get("/body?content-encoding=deflate")
+
+
+async def test_responses_without_a_body(upstream: Upstream) -> None:
+    """A 304 and the answer to a HEAD have the headers of a body, and none."""
+    async with client_for(upstream, max_response_bytes=1) as client:
+        head = await client.head("/?content-encoding=br")
+        unchanged = await client.get("/status/304?content-encoding=br")
+
+    assert (head.status_code, unchanged.status_code) == (200, 304)
+
+
+async def test_unknown_codings_are_passed_on(upstream: Upstream) -> None:
+    """A coding that nobody knows is a mislabelled body more often than not."""
+    async with client_for(upstream) as client:
+        assert (await client.get("/large/3?content-encoding=utf-8")).content == b"xxx"

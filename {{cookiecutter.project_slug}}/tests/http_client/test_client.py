@@ -82,3 +82,12 @@ async def test_invalid_request_is_not_sent(upstream: Upstream) -> None:
             await client.get("/", headers={"X-Forged": "a\r\nX-Other: b"})
 
     assert upstream.seen == []
+
+
+async def test_redirected_get_has_no_body(upstream: Upstream) -> None:
+    """A redirect that is followed looks like any other request."""
+    async with client_for(upstream, follow_redirects=True) as client:
+        response = await client.get("/status/302?location=/echo")
+
+    assert response.status_code == 200
+    assert not {"transfer-encoding", "content-length"} & response.json().keys()

@@ -25,30 +25,30 @@ async def test_each_outcome_is_one_line(
 ) -> None:
     """Success, failure, timeout, broken body and cancellation each give one line."""
     async with client_for(upstream, attempt_timeout_s=0.2, max_attempts=2) as client:
-        await client.get("/flaky/1")
-        for path in ["/drop", "/hang", "/short"]:
-            with pytest.raises(Exception, match=r"whole|response"):
-                await client.get(path)
         cancelled = asyncio.create_task(client.get("/gate"))
         await upstream.busy()
         cancelled.cancel()
         await asyncio.wait([cancelled])
+        await client.get("/flaky/1")
+        for path in ["/drop", "/hang", "/short"]:
+            with pytest.raises(Exception, match=r"whole|response"):
+                await client.get(path)
 
     told = [(call["path"], call["status"], call["attempts"]) for call in calls(caplog)]
     errors = [call.get("error", "").partition(":")[0] for call in calls(caplog)]
     assert told == [
+        ("/gate", None, 1),
         ("/flaky/1", 200, 2),
         ("/drop", None, 2),
         ("/hang", None, 2),
         ("/short", 200, 1),
-        ("/gate", None, 1),
     ]
     assert errors == [
+        "CancelledError",
         "",
         "RemoteProtocolError",
         "ReadTimeout",
         "RemoteProtocolError",
-        "CancelledError",
     ]
     assert all(call["upstream"] == "up" and call["duration_ms"] > 0 for call in calls(caplog))
 

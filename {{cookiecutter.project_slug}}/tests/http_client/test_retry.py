@@ -102,3 +102,11 @@ async def test_one_attempt_leaves_the_layer_out(upstream: Upstream) -> None:
         assert (await client.get("/flaky/1")).status_code == 503
 
     assert len(upstream.seen) == 1
+
+
+async def test_nonsense_in_retry_after_is_ignored(upstream: Upstream) -> None:
+    """A header that is no time costs neither the call nor the service."""
+    async with client_for(upstream) as client:
+        for time in ["soon", "-1", "Mon, 01 Jan 2026 00:00:00 +99999999999999999999"]:
+            response = await client.get(f"/flaky/1?retry-after={time}")
+            assert response.status_code == 200

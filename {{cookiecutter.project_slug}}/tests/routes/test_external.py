@@ -21,7 +21,14 @@ async def test_status_of_the_upstream_is_data(upstream: Upstream) -> None:
 @pytest.mark.parametrize("path", ["/external", "/external/stream"])
 @pytest.mark.parametrize(
     "url",
-    ["http://elsewhere.invalid/", "{url}@elsewhere.invalid/", "http://me:pw@{host}/", "x:", "/"],
+    [
+        "http://elsewhere.invalid/",
+        "{url}@elsewhere.invalid/",
+        "http://me:pw@{host}/",
+        "x:",
+        "/",
+        "http://xn--a.com/",
+    ],
 )
 async def test_other_urls_are_refused(upstream: Upstream, path: str, url: str) -> None:
     """A URL that is not at an upstream, or carries a user, is refused before it is sent."""
@@ -80,3 +87,33 @@ async def test_caller_who_leaves_frees_the_upstream(upstream: Upstream) -> None:
         status = (await service.get("/readyz")).json()["upstreams"]["up"]
 
     assert status["in_flight"] == 0
+
+
+@pytest.mark.parametrize("charset", ["zlib", "idna", "utf-16", "unicode_escape", "nonsense", ""])
+async def test_charset_of_the_upstream_is_harmless(upstream: Upstream, charset: str) -> None:
+    """Whatever an upstream says its text is, it is text."""
+    upstream.body = "ümlaut \\ud800".encode()
+    url = f"{upstream.url}/body?content-type=text/plain;charset={charset}"
+    async with service_for(upstream) as service:
+        answer = await service.get("/external", params={"url": url})
+
+    assert answer.json() == {"result": "ümlaut \\ud800", "status": 200}
+
+
+async def test_redirects_are_data(upstream: Upstream) -> None:
+    """No answer chooses where this service calls, whatever the settings say."""
+    async with Upstream() as secret:
+        settings = Settings.model_validate(
+            {
+                "upstreams": {},
+                "http": {"follow_redirects": True},
+                "external_allowed_origins": [upstream.url],
+            }
+        )
+        redirecting = {"url": f"{upstream.url}/status/302?location={secret.url}"}
+        async with serving(create_app(settings)) as service:
+            answer = await service.get("/external", params=redirecting)
+            streamed = await service.get("/external/stream", params=redirecting)
+
+        assert (answer.json()["status"], streamed.status_code) == (302, 302)
+        assert secret.seen == []

@@ -1,22 +1,24 @@
 """The response cap: no body, however small on the wire, fills the memory."""
 
+import math
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 import {{ cookiecutter.__httpx }}
 
 from .errors import ResponseTooLarge
 from .layer import Layer, stream_of
 
-# What is asked for is what is decoded here; a decoder for more must be bounded as well.
-ACCEPT_ENCODING = "gzip, deflate"
+ACCEPT_ENCODING = "gzip, deflate"  # what is decoded here
 
+_DECODED_HERE = frozenset({"gzip", "x-gzip", "deflate"})
+_DECODED_BY_HTTPX = _DECODED_HERE | {"br", "zstd"}
 _PIECE = 64 * 1024
-_AUTODETECT_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 class ResponseCap(Layer):
-    """Decode bodies and end those of more than ``max_bytes``, raw or decoded.
+    """Decode bodies, and end those of more than ``max_bytes``, as received or decoded.
 
     A request may set its own in ``extensions={"max_response_bytes": …}``; None, for a body
     that is streamed, takes it away. httpx would decode whatever has arrived in one piece,
@@ -30,59 +32,79 @@ class ResponseCap(Layer):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self.inner.handle_async_request(request)
-        max_bytes: int | None = request.extensions.get("max_response_bytes", self._max_bytes)
-        coding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        length = response.headers.get("Content-Length", "")
-        if request.method == "HEAD":
-            return response
-        if max_bytes is not None and length.isdecimal() and int(length) > max_bytes:
+        if request.method == "HEAD" or response.status_code in {204, 304}:
+            return response  # its headers are those of a body that is not sent
+        max_bytes = request.extensions.get("max_response_bytes", self._max_bytes) or math.inf
+        headers = response.headers
+        length = headers.get("Content-Length", "")
+        codings = headers.get("Content-Encoding", "").replace(" ", "").lower().split(",")
+        known = [coding for coding in codings if coding in _DECODED_BY_HTTPX]
+        try:
+            if length.isdecimal() and int(length) > max_bytes:
+                raise ResponseTooLarge(f"the body is more than {max_bytes} bytes")
+            if len(known) > 1 or not _DECODED_HERE.issuperset(known):
+                raise httpx.DecodingError("the body has a coding that was not asked for")
+        except httpx.HTTPError:
             await response.aclose()
-            raise ResponseTooLarge(f"the body is {length} bytes, more than {max_bytes}")
-        if coding not in {"identity", "gzip", "x-gzip", "deflate"}:
-            await response.aclose()
-            raise httpx.DecodingError("the body has a content coding that was not asked for")
-        response.stream = _CappedBody(stream_of(response), max_bytes, coding != "identity")
-        if coding != "identity":
-            del response.headers["Content-Encoding"]
-            response.headers.pop("Content-Length", None)
+            raise
+        response.stream = _CappedBody(stream_of(response), max_bytes, bool(known))
+        if known:
+            del headers["Content-Encoding"]
+            headers.pop("Content-Length", None)
         return response
 
 
 class _CappedBody(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, max_bytes: int | None, encoded: bool) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, max_bytes: float, encoded: bool) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
         self._encoded = encoded
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in _decoded(self._stream) if self._encoded else self._stream:
-            size += len(chunk)
-            if self._max_bytes is not None and size > self._max_bytes:
-                raise ResponseTooLarge(f"the body is more than {self._max_bytes} bytes")
+        chunks = _capped(self._stream, self._max_bytes)
+        if self._encoded:
+            chunks = _capped(_decoded(chunks), self._max_bytes)
+        async for chunk in chunks:
             yield chunk
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-async def _decoded(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
-    decoder = zlib.decompressobj(_AUTODETECT_GZIP_OR_ZLIB)
-    first = True
+async def _capped(chunks: AsyncIterable[bytes], max_bytes: float) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise ResponseTooLarge(f"the body is more than {max_bytes} bytes")
+        yield chunk
+
+
+async def _decoded(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    decoder = None
+    ended = False
     try:
-        async for chunk in stream:
-            if first and chunk:
-                first = False
-                # "deflate" is zlib by the standard (RFC 9110, 8.4.1.2), bare in the wild.
-                if chunk[0] & 0x0F != 8 and chunk[:1] != b"\x1f":
-                    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-            while True:
+        async for chunk in chunks:
+            pending = bool(chunk)
+            while pending:
+                if decoder is None:
+                    if ended and chunk[:1] != b"\x1f":
+                        raise zlib.error("more data after the end")
+                    decoder = _decoder(chunk)
                 piece = decoder.decompress(chunk, _PIECE)
                 yield piece
-                chunk = decoder.unconsumed_tail
-                if not chunk and len(piece) < _PIECE:
-                    break
+                ended = decoder.eof
+                chunk = decoder.unused_data if ended else decoder.unconsumed_tail
+                pending = bool(chunk) or (len(piece) == _PIECE and not ended)
+                if ended:  # gzip may go on with another member (RFC 1952, 2.2)
+                    decoder = None
+        if decoder is not None:
+            raise zlib.error("the data ends too early")
     except zlib.error as error:
-        raise httpx.DecodingError("the body is not what its content coding says") from error
-    if not first and not decoder.eof:
-        raise httpx.DecodingError("the body ends before its content coding does")
+        raise httpx.DecodingError(f"the body cannot be decoded: {error}") from error
+
+
+def _decoder(chunk: bytes) -> "zlib._Decompress":
+    # "deflate" is zlib by the standard (RFC 9110, 8.4.1.2), and bare in the wild.
+    bare = chunk[0] & 0x0F != 8 and chunk[:1] != b"\x1f"
+    return zlib.decompressobj(-zlib.MAX_WBITS if bare else _GZIP_OR_ZLIB)

@@ -1,6 +1,7 @@
 """The client that handlers are given."""
 
 import asyncio
+import re
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
@@ -41,7 +42,12 @@ class ManagedClient(httpx.AsyncClient):
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         # Here and not in a layer, so that a call has one deadline with all its redirects.
         request.extensions = {**request.extensions, **self._marks()}
-        return await super().send(request, **options)
+        response = await super().send(request, **options)
+        # httpx would look any charset up among Python's codecs, where zlib and idna are, too.
+        told = "charset" in response.headers.get("Content-Type", "")
+        if told and not _TEXT.fullmatch(response.charset_encoding or ""):
+            response.encoding = "utf-8"
+        return response
 
     async def _mark(self, request: httpx.Request) -> None:
         # An ``httpx.Auth`` may send requests of its own, which do not pass ``send``.
@@ -74,3 +80,10 @@ class _NoCookies(httpx.Cookies):
 
 
 _NO_COOKIES = _NoCookies()
+
+# Those that browsers know (the WHATWG's Encoding Standard) and that decode any bytes.
+_TEXT = re.compile(
+    r"utf-?8|(us-)?ascii|(iso-?8859|latin)[-_]?\d+|(windows-|cp)\d+|koi8-[ru]"
+    r"|gb2312|gbk|gb18030|big5|euc-(jp|kr)|shift_jis|macintosh",
+    re.IGNORECASE,
+)

@@ -7,7 +7,7 @@ from .layer import Layer
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-Origin = tuple[str, str, int | None]
+Origin = tuple[str, bytes, int | None]
 
 
 class OriginGuard(Layer):
@@ -28,4 +28,4 @@ class OriginGuard(Layer):
 
 def origin_of(url: httpx.URL) -> Origin:
     """Scheme, host and port (RFC 6454), the default port spelled out."""
-    return url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme)
+    return url.scheme, url.raw_host, url.port or _DEFAULT_PORTS.get(url.scheme)

@@ -83,7 +83,8 @@ def _tell(
     if not log.isEnabledFor(level):
         return
     fields = {
-        "upstream": request.extensions["upstream"] or request.url.host,
+        "upstream": request.extensions["upstream"]
+        or request.url.raw_host.decode("ascii", "replace"),
         "method": request.method,
         "path": request.url.path,
         "status": status,

@@ -94,6 +94,6 @@ def _retry_after_s(response: httpx.Response) -> float:
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
         return float(value)
-    with contextlib.suppress(TypeError, ValueError):
+    with contextlib.suppress(OverflowError, TypeError, ValueError):
         return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     return 0

@@ -30,7 +30,8 @@ class Answer(BaseModel):
 async def external(clients: OpenClients, url: Target = None) -> Answer:
     """Call a URL at one of the configured upstreams."""
     client, target = _allowed(clients, url)
-    response = await client.get(target)
+    # An answer that redirects is data as well, and must not choose where this service calls.
+    response = await client.get(target, follow_redirects=False)
     return Answer(result=response.text, status=response.status_code)
 
 
@@ -39,15 +40,15 @@ async def stream(clients: OpenClients, url: Target = None) -> StreamingResponse:
     """The same, passed on while it arrives, of any size and within the total deadline."""
     client, target = _allowed(clients, url)
     request = client.build_request("GET", target, extensions={"max_response_bytes": None})
-    upstream = await client.send(request, stream=True)
+    upstream = await client.send(request, stream=True, follow_redirects=False)
     try:
         chunks = upstream.aiter_bytes()
         # Wait for some of the body, so that an upstream that breaks off is told as a problem.
         first = await anext(chunks, b"")
+        return _Relay(upstream, first, chunks)
     except BaseException:
         await upstream.aclose()
         raise
-    return _Relay(upstream, first, chunks)
 
 
 def _allowed(clients: Clients, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
@@ -64,12 +65,11 @@ class _Relay(StreamingResponse):
     """Closes the upstream's response however this one ends: sent, broken off or cancelled."""
 
     def __init__(self, upstream: httpx.Response, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        upstream.headers.encoding = "latin-1"  # as Starlette writes it, so that any byte passes
         super().__init__(
             _chain(first, rest),
             status_code=upstream.status_code,
-            headers={
-                "Content-Type": upstream.headers.get("Content-Type", "application/octet-stream")
-            },
+            headers={"Content-Type": upstream.headers.get("Content-Type", "text/plain")},
         )
         self._upstream = upstream
 
