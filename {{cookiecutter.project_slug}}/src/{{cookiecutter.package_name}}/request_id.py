@@ -1,5 +1,6 @@
 """Pure ASGI middleware: each request gets an id, an answer, and one line in the log."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -42,6 +43,12 @@ class RequestID:
         token = request_id.set(own.decode())
         try:
             await self.app(scope, receive, send_with_id)
+        except asyncio.CancelledError as cancelled:
+            # uvicorn's, when the grace at shutdown is over; raised, it would log a traceback.
+            if status is not None or "graceful shutdown" not in str(cancelled):
+                raise
+            response = problem(503, "shutting-down", "The service stops.")
+            await response(scope, receive, send_with_id)
         except Exception:
             if status is not None:  # too late for an answer: the server cuts the connection
                 raise
