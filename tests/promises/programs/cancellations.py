@@ -21,7 +21,7 @@ from my_service.settings import Settings
 from tests.upstream import Upstream
 
 PLACES = 20
-ROUNDS = 8
+ROUNDS = 9
 # How often the loop turns between the two cancellations of a call; None for a single one.
 TURNS_BETWEEN = (None, 0, 1, 2, 3)
 LONG_S = 300
@@ -30,6 +30,7 @@ SETTINGS = {
     "max_connections": PLACES,
     "max_attempts": 1,
     "attempt_timeout_s": None,
+    "keepalive_expiry_s": LONG_S,
     **{f"{what}_timeout_s": LONG_S for what in ("connect", "read", "write", "pool", "total")},
 }
 
@@ -43,21 +44,28 @@ class Cancellations:
         self.upstream = upstream
         self.cancelled: dict[str, int] = {}
 
-    async def in_phase(self, name: str, call: Call, arrived: Callable[[], int]) -> None:
+    async def in_phase(
+        self,
+        name: str,
+        call: Call,
+        arrived: Callable[[], int],
+        gone: Callable[[], bool],
+        rounds: int = ROUNDS,
+    ) -> None:
         """Cancel calls that have come as far as ``arrived`` counts, and no further."""
         self.cancelled[name] = 0
-        before = arrived()
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
+            all_arrived = arrived() + PLACES
             calls = [asyncio.create_task(call()) for _ in range(PLACES)]
-            await until(lambda: arrived() == before + PLACES)
+            await until(lambda all_arrived=all_arrived: arrived() == all_arrived)
             await asyncio.gather(*(cancel(call, turn) for turn, call in enumerate(calls)))
             await self.count(name, calls)
-            await until(lambda: arrived() == before)
+            await until(gone)
 
     async def at_any_turn(self) -> None:
         """Cancel calls after a few turns of the loop, which hits what no phase waits for."""
         self.cancelled["any turn"] = 0
-        for number in range(400):
+        for number in range(500):
             headers = {"Connection": "close"} if number % 2 else {}
             call = asyncio.create_task(self.client.get(self.upstream.url, headers=headers))
             for _ in range(number % 13):
@@ -76,12 +84,13 @@ class Cancellations:
             asyncio.create_task(self.client.get(f"{self.upstream.url}/gate")) for _ in range(PLACES)
         ]
         await until(lambda: self.upstream.in_flight == PLACES)
-        assert (self.managed.limit.in_flight, self.managed.limit.waiting) == (PLACES, 0)
         yield
         self.upstream.gate.set()
         assert [(await call).status_code for call in calls] == [200] * PLACES
         self.upstream.gate.clear()
-        assert (self.managed.limit.in_flight, self.managed.limit.waiting) == (0, 0)
+        status = self.managed.status()
+        assert (status["in_flight"], status["waiting"]) == (0, 0)
+        assert status["open_connections"] == PLACES
 
 
 async def cancel(call: asyncio.Task[Any], number: int) -> None:
@@ -137,20 +146,47 @@ async def cancel_in_every_phase() -> dict[str, int]:
             await client.get(f"{upstream.url}/hang")
 
         async with cancellations.every_place_taken():
-            await in_phase("waiting", wait_for_headers, lambda: managed.limit.waiting)
+            await in_phase(
+                "waiting",
+                wait_for_headers,
+                arrived=lambda: managed.limit.waiting,
+                gone=lambda: managed.limit.waiting == 0,
+            )
         with full_listener() as full:
-            await in_phase("connecting", connect, lambda: managed.engine.open_connections)
-        phases: list[tuple[str, Call, Callable[[], int]]] = [
-            ("TLS handshake", shake_hands, lambda: deaf.connections),
-            ("sending", send, lambda: deaf.requests),
-            ("headers", wait_for_headers, lambda: upstream.in_flight),
-            ("body", read_a_stream, lambda: reading),
-        ]
-        for name, call, arrived in phases:
-            await in_phase(name, call, arrived)
-            await until(lambda: deaf.connections == upstream.in_flight == 0)
-            async with cancellations.every_place_taken():
-                pass
+            await in_phase(
+                "connecting",
+                connect,
+                arrived=lambda: managed.engine.open_connections,
+                gone=lambda: managed.engine.open_connections == PLACES,
+            )
+        await in_phase(
+            "TLS handshake",
+            shake_hands,
+            arrived=lambda: deaf.connections,
+            gone=lambda: deaf.connections == 0,
+        )
+        await in_phase(
+            "sending",
+            send,
+            arrived=lambda: deaf.requests,
+            gone=lambda: managed.engine.open_connections == PLACES,
+            rounds=2,  # each fills the buffers of twenty sockets
+        )
+        deaf.hang_up.set()
+        await in_phase(
+            "headers",
+            wait_for_headers,
+            arrived=lambda: upstream.in_flight,
+            gone=lambda: upstream.in_flight == 0,
+        )
+        await in_phase(
+            "body",
+            read_a_stream,
+            arrived=lambda: reading,
+            gone=lambda: upstream.in_flight == 0,
+        )
+        async with cancellations.every_place_taken():
+            pass
         await cancellations.at_any_turn()
         async with cancellations.every_place_taken():
             pass

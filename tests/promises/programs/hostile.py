@@ -39,24 +39,23 @@ async def server(
 
 
 class Deaf:
-    """Never answers. To it TLS is only bytes, so that the handshake hangs."""
+    """Never answers and takes no body. To it TLS is only bytes: the handshake hangs."""
 
     def __init__(self) -> None:
         self.connections = 0
         self.requests = 0
+        self.hang_up = asyncio.Event()
+        """Set it to end the connections that have sent a request."""
 
-    async def __call__(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        heard = 0
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             await reader.readuntil(b"\r\n\r\n")
-            heard = 1
-            self.requests += heard
-            while await reader.read(65_536):  # noqa: ASYNC110 - takes the body slowly
-                await asyncio.sleep(0.001)
+            self.requests += 1
+            await self.hang_up.wait()
+            writer.transport.abort()
         finally:
             self.connections -= 1
-            self.requests -= heard
 
 
 async def answer_in_plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
