@@ -3,6 +3,7 @@
 The rules and filters have no side effects. `AnswerRules`, at the end, joins them to cookiecutter.
 """
 
+import atexit
 import builtins
 import difflib
 import ipaddress
@@ -11,8 +12,10 @@ import keyword
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +31,8 @@ from jinja2 import Environment
 from jinja2.ext import Extension
 
 TEMPLATE = Path(__file__).resolve().parent
+# cookiecutter runs a template with a pre_prompt hook from a copy, and leaves some of it behind.
+COPY = TEMPLATE.parent if TEMPLATE.parent.name.startswith("cookiecutter") else None
 CONFIGURATION: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 QUESTIONS = {name: value for name, value in CONFIGURATION.items() if not name.startswith("_")}
 TEXT_LIMIT = 200
@@ -531,6 +536,8 @@ class AnswerRules(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        if COPY and COPY.parent == Path(tempfile.gettempdir()).resolve():
+            atexit.register(shutil.rmtree, COPY, ignore_errors=True)
         self.answers_are_data = False
         environment.globals["treat_answers_as_data"] = self.treat_answers_as_data
         for function in (
@@ -583,19 +590,19 @@ def complaint(answers: Mapping[str, object], asked: bool = True) -> str:
     """
     context = _command_line()
     if context is None:
-        found, command = problems(answers), [str(TEMPLATE)]
+        found, command = problems(answers), [TEMPLATE.name if COPY else str(TEMPLATE)]
     else:
         given = context.params["extra_context"] or {}
-        configured = _configured(context)
+        defaults = configured(context)
         found = unknown_options(given) + problems(answers)
         command = [context.params["template"], *_switches(context)]
         if asked or context.params["no_input"]:
             command.append("--no-input")
-        if dropped := _dropped(configured, given):
+        if dropped := _dropped(defaults, given):
             fields = {problem.field for problem in dropped}
             found = [problem for problem in found if problem.field not in fields] + dropped
             command.append("--default-config")
-            answers = {**answers, **{name: configured[name] for name in configured.keys() - given}}
+            answers = {**answers, **{name: defaults[name] for name in defaults.keys() - given}}
     return report(found, ["cookiecutter", *command], answers) if found else ""
 
 
@@ -607,7 +614,7 @@ def _command_line() -> click.Context | None:
     return context
 
 
-def _configured(context: click.Context) -> dict[str, object]:
+def configured(context: click.Context) -> dict[str, object]:
     """Return the defaults of the user's own configuration, which a replay does not use."""
     if context.params["replay"] or context.params["replay_file"]:
         return {}

@@ -425,6 +425,30 @@ def test_bad_answers_on_the_command_line(
     assert (0, "") == (accepted.returncode, accepted.stderr)
 
 
+def test_bad_choices_on_the_command_line(template: Path, cookiecutter: Cookiecutter) -> None:
+    """What cookiecutter would answer with a traceback is told as all the rest is."""
+    given = {"http_library": "foo", "telemetry": "maybe", "project_slug": "A_b", "http2": "true"}
+    refused = cookiecutter(template, "--no-input", *given_as(given))
+
+    assert (1, "") == (refused.returncode, refused.stderr)
+    assert set() == cookiecutter.written()
+    told = [field for field, _ in refusals(refused.stdout)]
+    assert told == ["project_slug", "http_library", "telemetry", "http_transport"]
+
+    complaint = refused.stdout.removesuffix("Pre-Prompt Hook script failed\n")
+    accepted = cookiecutter(*command_in(complaint))
+
+    assert (0, "") == (accepted.returncode, accepted.stderr)
+
+
+def test_no_copy_of_the_template_is_left(template: Path, cookiecutter: Cookiecutter) -> None:
+    """cookiecutter runs a template that has a hook before the prompts from a copy."""
+    for answer in ("license=MIT", "license=none", "project_slug=A_b"):
+        cookiecutter(template, "--no-input", answer)
+
+        assert [] == [path for path in cookiecutter.temporary.iterdir() if path.is_dir()]
+
+
 def test_many_bad_answers_are_refused_by_the_command() -> None:
     """The test above uses the whole table."""
 

@@ -15,7 +15,8 @@ from cookiecutter.utils import create_env_with_context  # type: ignore[import-un
 
 import answer_rules
 
-HOOKS = sorted((ROOT / "hooks").glob("*.py"))
+# Those that are rendered; pre_prompt.py runs beside the rules, from a copy of the template.
+HOOKS = [ROOT / "hooks" / f"{moment}_gen_project.py" for moment in ("pre", "post")]
 HOSTILE = {
     "project_name": "'''\n__import__('pathlib').Path('owned').touch()\n'''",
     "project_slug": "$(touch owned)`touch owned`; touch owned",
