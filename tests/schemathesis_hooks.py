@@ -11,7 +11,6 @@ UPSTREAM = os.environ["UPSTREAM"]
 @schemathesis.hook
 def map_query(_: schemathesis.HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:
     """Put every other string behind the upstream's address, as a path or whatever it is."""
-    match query:
-        case {"url": str(url)} if len(url) % 2:
-            return {**query, "url": UPSTREAM + url}
+    if query and len(url := str(query.get("url", ""))) % 2:
+        return {**query, "url": UPSTREAM + url}
     return query
