@@ -13,6 +13,7 @@ from pathlib import Path
 
 # A copy in the temporary directory, which cookiecutter leaves there when this hook fails.
 TEMPLATE = Path.cwd()
+SWITCHES = {"1", "true", "t", "yes", "y", "on", "0", "false", "f", "no", "n", "off"}
 
 
 def main() -> None:
@@ -36,20 +37,7 @@ def is_readable(question: object, value: str) -> bool:
     if isinstance(question, list):
         return value in question
     if isinstance(question, bool):
-        return value.strip().lower() in [
-            "1",
-            "true",
-            "t",
-            "yes",
-            "y",
-            "on",
-            "0",
-            "false",
-            "f",
-            "no",
-            "n",
-            "off",
-        ]
+        return value.strip().lower() in SWITCHES
     return True
 
 
