@@ -216,4 +216,6 @@ def clean_environment() -> dict[str, str]:
         if not name.startswith(("APP_", "OTEL_", "PYTEST_", "VIRTUAL_ENV"))
     }
     tools = Path(sys.executable).parent
-    return environment | {"PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
+    # uv trusts what pip trusts: a company's own certificate authority, too.
+    trust = {"UV_SYSTEM_CERTS": "1"}
+    return trust | environment | {"PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
