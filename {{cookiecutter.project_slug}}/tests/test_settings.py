@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
 
 from {{ cookiecutter.package_name }}.settings import (
     BASE_URLS,
@@ -73,6 +74,35 @@ def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> Non
         "APP_UPSTREAMS__OTHER__BASE_URL",
     ]
     assert "s3cret" not in "".join(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APP_LOG_LEVEL", "loud"),
+        ("APP_EXTERNAL_ALLOWED_ORIGINS", "http://a,nonsense"),
+        ("APP_HTTP__TOTAL_TIMEOUT_S", "inf"),
+        ("APP_HTTP__CA_BUNDLE", __file__),
+        ("APP_UPSTREAMS__OTHER__BASE_URL", "ftp://other.example"),
+        ("APP_UPSTREAMS__OTHER__BASE_URL", "http://other.example/?"),
+        ("APP_UPSTREAMS__OTHER__BEARER_TOKEN", "s3cret\n"),
+        ("APP_UPSTREAMS__OTHER__BEARER_TOKEN", "s3crét"),
+        ("APP_HTTP", "s3cret"),
+    ],
+)
+def test_bad_value_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Whatever is wrong is told by name at the start, and not at the first call."""
+    monkeypatch.setenv("APP_UPSTREAMS__OTHER__BASE_URL", "http://other.example")
+    monkeypatch.setenv(name, value)
+    with pytest.raises((ValidationError, SettingsError)) as error:
+        Settings()
+
+    assert isinstance(error.value, ValidationError | SettingsError)
+    (told,) = problems(error.value)
+    assert told.startswith(name)
+    assert "s3cr" not in told
 
 
 def test_example_lists_every_setting_with_its_default() -> None:

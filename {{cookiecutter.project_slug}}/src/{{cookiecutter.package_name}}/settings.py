@@ -1,15 +1,19 @@
 """What the environment decides. Nothing else in the service reads it."""
 
 import json
+import re
+import ssl
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BaseModel,
     ConfigDict,
     Field,
     FilePath,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -36,6 +40,17 @@ BASE_URLS: dict[str, str] = {}
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+
+
+def _fits_a_header(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", secret.get_secret_value()):
+        raise ValueError("must be printable ASCII, without space or line break at its ends")
+    return secret
+
+
+HeaderValue = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 
 
 class HTTPSettings(BaseModel):
@@ -89,21 +104,30 @@ class HTTPSettings(BaseModel):
     ca_bundle: FilePath | None = None
     """A PEM file of the certificate authorities to trust, in place of the default ones."""
 
+    @field_validator("ca_bundle")
+    @classmethod
+    def _holds_certificates(cls, path: FilePath | None) -> FilePath | None:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            raise ValueError("must hold PEM certificates that can be read") from error
+        return path
+
 
 class UpstreamSettings(HTTPSettings):
     """One upstream: where it is, how to log in, and any field of HTTPSettings to override."""
 
     base_url: AnyHttpUrl
     """Scheme, host and port; a path is put before the path of every call."""
-    bearer_token: SecretStr | None = None
+    bearer_token: HeaderValue | None = None
     """Sent as ``Authorization: Bearer …``, to this upstream only."""
-    headers: dict[str, SecretStr] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
     """Sent with every call, to this upstream only; values are kept secret."""
 
     @field_validator("base_url")
     @classmethod
     def _is_plain(cls, url: AnyHttpUrl) -> AnyHttpUrl:
-        if url.username or url.password or url.query or url.fragment:
+        if url.username or url.password or "?" in str(url) or "#" in str(url):
             raise ValueError("must have no user, password, query or fragment")
         return url
 
@@ -134,18 +158,23 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     """``json`` for machines, ``console`` for people."""
     shutdown_grace_s: Seconds = 35
-    """Time for calls in flight at shutdown, in seconds; longer than TOTAL_TIMEOUT_S."""
+    """Time for calls in flight at shutdown, in seconds; less than TOTAL_TIMEOUT_S loses some."""
     external_allowed_origins: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = ()
     """Comma-separated origins that /external may call besides the upstreams'."""
     http: HTTPSettings = HTTPSettings()
     """For every client."""
-    upstreams: dict[str, UpstreamSettings] = {}
+    upstreams: dict[Name, UpstreamSettings] = {}
     """By name; each field overrides the one in ``http``."""
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_capitals(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _in_lower_case(cls, format: object) -> object:
+        return format.lower() if isinstance(format, str) else format
 
     @field_validator("external_allowed_origins", mode="before")
     @classmethod
@@ -154,7 +183,7 @@ class Settings(BaseSettings):
             return origins
         if origins.startswith("["):
             return json.loads(origins)
-        return [origin.strip() for origin in origins.split(",")]
+        return [origin.strip() for origin in origins.split(",") if origin.strip()]
 
     @model_validator(mode="after")
     def _inherit(self) -> Self:
@@ -183,10 +212,12 @@ class Settings(BaseSettings):
 
 def problems(error: ValidationError | SettingsError) -> list[str]:
     """One line for each setting that is wrong, naming its variable and never its value."""
-    if isinstance(error, SettingsError):
-        return [f"APP_*: {error}"]
+    if isinstance(error, SettingsError):  # which says: error parsing value for field "…"
+        _, field, *_ = str(error).split('"')
+        return [f"APP_{field.upper()}…: is not valid JSON, or a part of it is not"]
     return [f"{_variable(problem)}: {problem['msg']}" for problem in error.errors()]
 
 
 def _variable(problem: Any) -> str:
-    return "APP_" + "__".join(str(part) for part in problem["loc"]).upper()
+    names = [part for part in problem["loc"] if isinstance(part, str) and part != "[key]"]
+    return "__".join(["APP", *names]).replace("APP__", "APP_", 1).upper()

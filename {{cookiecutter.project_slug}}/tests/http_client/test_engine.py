@@ -1,5 +1,6 @@
 """What the layers rely on: one connection is reused, and errors mean what httpx says."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -107,3 +108,16 @@ async def test_proxy_of_the_environment(
 
     assert [request.target for request in proxy.seen] == [f"{upstream.url}/through"] * trusted
     assert len(upstream.seen) == (not trusted)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, ZeroDivisionError])
+async def test_error_of_the_body_is_the_callers(upstream: Upstream, error: type[Exception]) -> None:
+    """What the caller's own generator raises comes back to the caller."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise error("mine")
+
+    async with client_for(upstream) as client, asyncio.timeout(10):
+        with pytest.raises(error, match="mine"):
+            await client.post("/", content=body())

@@ -117,3 +117,23 @@ async def test_redirects_are_data(upstream: Upstream) -> None:
 
         assert (answer.json()["status"], streamed.status_code) == (302, 302)
         assert secret.seen == []
+
+
+async def test_upstreams_of_one_host(upstream: Upstream) -> None:
+    """The path says whose credentials are sent."""
+    settings = Settings.model_validate(
+        {
+            "upstreams": {
+                "one": {"base_url": f"{upstream.url}/echo/one", "bearer_token": "1"},
+                "two": {"base_url": f"{upstream.url}/echo/two", "bearer_token": "2"},
+            }
+        }
+    )
+    async with serving(create_app(settings)) as service:
+        for name in ("one", "two"):
+            await service.get("/external", params={"url": f"{upstream.url}/echo/{name}/x"})
+
+    assert [request.headers["authorization"] for request in upstream.seen] == [
+        "Bearer 1",
+        "Bearer 2",
+    ]

@@ -20,7 +20,9 @@ class AttemptTimeout(Layer):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s) as bound:
                 return await self.inner.handle_async_request(request)
         except TimeoutError:
+            if not bound.expired():
+                raise
             raise httpx.ReadTimeout(f"no response within {self._timeout_s:g} s") from None

@@ -76,15 +76,21 @@ class Clients:
 
     default: Managed
     upstreams: dict[str, Managed]
-    origins: dict[Origin, httpx.AsyncClient] = field(default_factory=dict)
+    origins: dict[Origin, list[httpx.AsyncClient]] = field(default_factory=dict)
     draining: bool = False
 
     def for_url(self, url: httpx.URL) -> httpx.AsyncClient:
         """The client that may call a URL from outside; raises URLNotAllowed if none may."""
-        client = self.origins.get(origin_of(url))
-        if client is None or url.userinfo:
+        candidates = self.origins.get(origin_of(url))
+        if not candidates or url.userinfo:
             raise URLNotAllowed("the URL is not at a configured upstream")
-        return client
+
+        def fit(client: httpx.AsyncClient) -> int:
+            path = client.base_url.raw_path
+            return len(path) if url.raw_path.startswith(path) else -1
+
+        # Upstreams of one host, each with its path: their credentials are not interchangeable.
+        return max(candidates, key=fit)
 
     async def drain(self, grace_s: float) -> None:
         """Wait for the calls in flight, at most ``grace_s`` seconds."""
@@ -103,12 +109,13 @@ async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
     async with AsyncExitStack() as stack:
         default = await stack.enter_async_context(_open(None, settings.http))
         clients = Clients(default, {})
-        for origin in settings.external_allowed_origins:
-            clients.origins[origin_of(httpx.URL(str(origin)))] = default.client
         for name, upstream in settings.upstreams.items():
             managed = await stack.enter_async_context(_open(name, upstream))
             clients.upstreams[name] = managed
-            clients.origins[origin_of(httpx.URL(str(upstream.base_url)))] = managed.client
+            origin = origin_of(httpx.URL(str(upstream.base_url)))
+            clients.origins.setdefault(origin, []).append(managed.client)
+        for url in settings.external_allowed_origins:
+            clients.origins.setdefault(origin_of(httpx.URL(str(url))), [default.client])
         try:
             yield clients
         finally:

@@ -18,13 +18,15 @@ class Deadline(Layer):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         deadline: float = request.extensions["deadline"]
+        # A timeout only cuts what waits: without this, one that is past would still send.
+        if asyncio.get_running_loop().time() >= deadline:
+            raise DeadlineExceeded("the total deadline passed before an attempt")
         try:
-            # A timeout only cuts what waits: without this, one that is past would still send.
-            if asyncio.get_running_loop().time() >= deadline:
-                raise TimeoutError
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline) as bound:
                 response = await self.inner.handle_async_request(request)
         except TimeoutError:
+            if not bound.expired():
+                raise
             raise DeadlineExceeded("the total deadline passed before a response") from None
         response.stream = _BoundedBody(stream_of(response), deadline)
         return response

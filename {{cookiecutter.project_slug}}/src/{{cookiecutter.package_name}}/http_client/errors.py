@@ -51,9 +51,11 @@ def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.
     """An engine's error as httpx's, with the operating system's reason if there is one."""
     message = _MESSAGES.get(kind, "the call failed")
     cause: BaseException | None = error
-    while cause is not None and not issubclass(kind, httpx.TimeoutException):
+    seen: set[BaseException] = set()  # causes may run in a circle
+    while cause and cause not in seen and not issubclass(kind, httpx.TimeoutException):
         if isinstance(cause, OSError) and cause.strerror:
             return kind(f"{message}: {cause.strerror}")
+        seen.add(cause)
         cause = cause.__cause__ or cause.__context__
     return kind(message)
 
