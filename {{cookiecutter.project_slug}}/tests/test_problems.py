@@ -1,6 +1,6 @@
 import {{ cookiecutter.__httpx }}
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException
 
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client import upstream as named
@@ -19,6 +19,7 @@ ONCE = {"max_attempts": 1, "attempt_timeout_s": 0.3, "total_timeout_s": 0.6}
         ("/garbage", 502),
         ("/headers", 502),
         ("/short", 502),
+        ("/garbage-in-body", 502),
         ("/undecodable", 502),
         ("/large/2000000", 502),
         ("/gzip/2000000", 502),
@@ -103,3 +104,18 @@ async def test_invalid_input_and_unknown_paths(upstream: Upstream) -> None:
     assert "path.number" in invalid.json()["detail"]
     assert unknown.status_code == 404
     assert unknown.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("status", [418, 499])
+async def test_refusals_of_ones_own(upstream: Upstream, status: int) -> None:
+    """An HTTPException is a problem of its status, known or not."""
+    app = create_app(settings_for(upstream))
+
+    @app.get("/refuse")
+    async def refuse() -> None:
+        raise HTTPException(status, "not today")
+
+    async with serving(app) as service:
+        response = await service.get("/refuse")
+
+    assert (response.status_code, response.json()["detail"]) == (status, "not today")

@@ -36,12 +36,12 @@ async def test_one_access_line_per_request(
     async with service_for(upstream) as service:
         await service.get("/external?secret=1")
         await service.get("/livez")
-        await service.get("/nowhere")
+        await service.get("/nowhere%0aforged")
 
     lines = [vars(record) for record in caplog.records if record.message == "request"]
     assert [(line["path"], line["status"], line["levelname"]) for line in lines] == [
         ("/external", 200, "INFO"),
         ("/livez", 200, "DEBUG"),
-        ("/nowhere", 404, "INFO"),
+        ("/nowhere%0Aforged", 404, "INFO"),
     ]
     assert all(line["method"] == "GET" and line["duration_ms"] > 0 for line in lines)

@@ -155,6 +155,11 @@ class Upstream:
                     writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
                     await writer.drain()
                 writer.write(b"0\r\n\r\n")
+            case "garbage-in-body":
+                writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
+                await asyncio.sleep(0.1)
+                writer.write(b"garbage\r\n")
+                return await reader.read() == b"never"
             case "gzip":
                 encoder = zlib.compressobj(wbits=_GZIP)
                 body = encoder.compress(b"x" * int(argument)) + encoder.flush()

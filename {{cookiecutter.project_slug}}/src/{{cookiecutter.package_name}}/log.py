@@ -36,7 +36,7 @@ def json_formatter() -> structlog.stdlib.ProcessorFormatter:
     """One JSON object a line, for machines."""
     return _formatter(
         structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(ensure_ascii=False),
+        structlog.processors.JSONRenderer(),
     )
 
 

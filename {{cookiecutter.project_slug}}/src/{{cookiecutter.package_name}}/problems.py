@@ -1,11 +1,11 @@
 """Failures become ``application/problem+json`` (RFC 9457), without their secrets."""
 
-import http
+import http.client
 import logging
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -31,7 +31,7 @@ class Problem(BaseModel):
 # For ``responses=`` of a route that calls upstreams, so that its OpenAPI tells the truth.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
-        "description": http.HTTPStatus(status).phrase,
+        "description": http.client.responses[status],
         "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
     }
     for status in (400, 422, 502, 503, 504)
@@ -88,6 +88,8 @@ def problem(
 
 async def _failure(_: Request, failure: Exception) -> JSONResponse:
     status, kind, detail = next(told[1:] for told in _FAILURES if isinstance(failure, told[0]))
+    if status == 500:
+        log.error("a call that cannot be made", exc_info=failure)
     retry_after = getattr(failure, "retry_after_s", None)
     return problem(
         status,
@@ -107,10 +109,10 @@ async def _invalid(_: Request, failure: Exception) -> JSONResponse:
     return problem(422, "invalid-input", told)
 
 
-async def _refusal(_: Request, failure: Exception) -> JSONResponse:
+async def _refusal(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
-    phrase = http.HTTPStatus(failure.status_code).phrase
-    kind = phrase.lower().replace(" ", "-")
-    return problem(
-        failure.status_code, kind, str(failure.detail), headers=dict(failure.headers or {})
-    )
+    status, headers = failure.status_code, dict(failure.headers or {})
+    if status in {204, 304}:
+        return Response(status_code=status, headers=headers)
+    phrase = http.client.responses.get(status, "Error")
+    return problem(status, phrase.lower().replace(" ", "-"), str(failure.detail), headers=headers)

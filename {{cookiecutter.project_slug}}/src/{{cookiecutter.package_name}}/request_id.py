@@ -5,7 +5,9 @@ import logging
 import re
 import secrets
 import time
+from urllib.parse import quote
 
+import {{ cookiecutter.__httpx }}
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .log import request_id
@@ -49,9 +51,13 @@ class RequestID:
                 raise
             response = problem(503, "shutting-down", "The service stops.")
             await response(scope, receive, send_with_id)
-        except Exception:
-            if status is not None:  # too late for an answer: the server cuts the connection
-                raise
+        except Exception as failure:
+            if status is not None:
+                # Too late for an answer. Not finishing this one makes the server cut the
+                # connection; an upstream's failure has its line in the log already.
+                known = isinstance(failure.__cause__ or failure, httpx.HTTPError)
+                log.error("the response broke off", exc_info=None if known else failure)
+                return
             log.exception("no handler caught this")
             response = problem(500, "internal-error", "The service failed.")
             await response(scope, receive, send_with_id)
@@ -61,7 +67,7 @@ class RequestID:
                 "request",
                 extra={
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": quote(scope["path"]),  # a line break in it must not forge a line
                     "status": status,
                     "duration_ms": round((time.perf_counter() - started) * 1000, 2),
                 },

@@ -102,11 +102,12 @@ async def test_proxy_of_the_environment(
 ) -> None:
     """HTTP_PROXY counts with TRUST_ENV, and only then."""
     async with Upstream() as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:pass@"))
         async with client_for(upstream, trust_env=trusted) as client:
             await client.get("/through")
 
     assert [request.target for request in proxy.seen] == [f"{upstream.url}/through"] * trusted
+    assert all("proxy-authorization" in request.headers for request in proxy.seen)
     assert len(upstream.seen) == (not trusted)
 
 

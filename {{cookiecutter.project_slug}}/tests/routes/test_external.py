@@ -67,7 +67,7 @@ async def test_stream_that_fails(upstream: Upstream) -> None:
     """Broken off before the body it is a problem, and after that it is not ended well."""
     async with service_for(upstream, max_attempts=1) as service:
         dropped = await service.get("/external/stream", params={"url": f"{upstream.url}/drop"})
-        with pytest.raises(Exception, match=r"whole|started"):
+        with pytest.raises(AssertionError):  # httpx's own: the application did not finish
             await service.get("/external/stream", params={"url": f"{upstream.url}/short"})
         status = (await service.get("/readyz")).json()["upstreams"]["up"]
 

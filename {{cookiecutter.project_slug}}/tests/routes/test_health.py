@@ -1,7 +1,7 @@
 import {{ cookiecutter.__httpx }}
 
 from {{ cookiecutter.package_name }}.app import create_app
-from {{ cookiecutter.package_name }}.http_client.clients import open_clients
+from {{ cookiecutter.package_name }}.http_client.dependency import OpenClients
 
 from ..service import service_for, serving, settings_for
 from ..upstream import Upstream
@@ -35,21 +35,19 @@ async def test_outage_of_an_upstream_is_not_ours(upstream: Upstream) -> None:
 
 async def test_not_ready_before_and_after(upstream: Upstream) -> None:
     """Starting and draining are 503."""
-    settings = settings_for(upstream)
-    app = create_app(settings)
+    app = create_app(settings_for(upstream))
+
+    @app.get("/drain")
+    async def drain(clients: OpenClients) -> None:
+        await clients.drain(1)
+
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://service"
     ) as service:
         starting = await service.get("/readyz")
-    async with open_clients(settings) as clients, serving(app) as service:
-        state = {"clients": clients}
-
-        @app.get("/state")
-        async def state_of() -> dict[str, bool]:
-            return {"draining": state["clients"].draining}
-
-        await clients.drain(1)
-        draining = await service.get("/state")
+    async with serving(app) as service:
+        await service.get("/drain")
+        draining = await service.get("/readyz")
 
     assert (starting.status_code, starting.json()["status"]) == (503, "starting")
-    assert draining.json() == {"draining": True}
+    assert (draining.status_code, draining.json()["status"]) == (503, "draining")

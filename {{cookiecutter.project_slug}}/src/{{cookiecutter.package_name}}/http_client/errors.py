@@ -48,16 +48,20 @@ _MESSAGES: dict[type[httpx.TransportError], str] = {
 
 
 def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.TransportError:
-    """An engine's error as httpx's, with the operating system's reason if there is one."""
+    """An engine's error as httpx's, with the operating system's reason if there is one.
+
+    Raise it ``from None``: a traceback would show the engine's own error, and so the URL.
+    """
     message = _MESSAGES.get(kind, "the call failed")
+    reason = ""
     cause: BaseException | None = error
     seen: set[BaseException] = set()  # causes may run in a circle
     while cause and cause not in seen and not issubclass(kind, httpx.TimeoutException):
-        if isinstance(cause, OSError) and cause.strerror:
-            return kind(f"{message}: {cause.strerror}")
+        if isinstance(cause, OSError) and cause.strerror:  # the innermost is the system's own
+            reason = f": {cause.strerror}"
         seen.add(cause)
         cause = cause.__cause__ or cause.__context__
-    return kind(message)
+    return kind(message + reason)
 
 
 def upstream_of(failure: Exception) -> str | None:

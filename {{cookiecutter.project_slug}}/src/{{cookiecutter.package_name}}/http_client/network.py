@@ -17,8 +17,17 @@ def ssl_context(ca_bundle: Path | None, trust_env: bool) -> ssl.SSLContext:
 
 
 def environment_proxy(url: httpx.URL) -> str | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for a URL."""
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for a URL.
+
+    Raises httpx.ProxyError for one that is not spoken to by HTTP.
+    """
+    host = url.raw_host.decode("ascii")
     proxies = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(f"{url.host}:{url.port}" if url.port else url.host):
+    proxy = proxies.get(url.scheme, proxies.get("all"))
+    if proxy is None or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
         return None
-    return proxies.get(url.scheme, proxies.get("all"))
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if not proxy.startswith(("http://", "https://")):
+        raise httpx.ProxyError("the environment names a proxy that is neither http nor https")
+    return proxy

@@ -86,11 +86,13 @@ def _tell(
         "upstream": request.extensions["upstream"]
         or request.url.raw_host.decode("ascii", "replace"),
         "method": request.method,
-        "path": request.url.path,
+        "path": request.url.raw_path.partition(b"?")[0].decode("ascii", "replace"),
         "status": status,
         "attempts": request.extensions.get("attempts", 0),
         "duration_ms": round((time.perf_counter() - started) * 1000, 2),
     }
-    if failure is not None:
-        fields["error"] = f"{type(failure).__name__}: {failure}".removesuffix(": ")
+    if isinstance(failure, httpx.HTTPError):
+        fields["error"] = f"{type(failure).__name__}: {failure}"
+    elif failure is not None:  # whose message may tell anything
+        fields["error"] = type(failure).__name__
     log.log(level, "upstream call", extra=fields)

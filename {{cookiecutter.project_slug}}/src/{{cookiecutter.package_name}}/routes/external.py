@@ -68,8 +68,14 @@ class _Relay(StreamingResponse):
         upstream.headers.encoding = "latin-1"  # as Starlette writes it, so that any byte passes
         super().__init__(
             _chain(first, rest),
-            status_code=upstream.status_code,
-            headers={"Content-Type": upstream.headers.get("Content-Type", "text/plain")},
+            # Some servers answer with numbers that are none (RFC 9110, 15).
+            status_code=upstream.status_code if 200 <= upstream.status_code < 600 else 502,
+            headers={
+                "Content-Type": upstream.headers.get("Content-Type", "text/plain"),
+                # Someone else's pages and scripts must not run as this service's own.
+                "Content-Security-Policy": "sandbox",
+                "X-Content-Type-Options": "nosniff",
+            },
         )
         self._upstream = upstream
 
