@@ -9,16 +9,19 @@ from typing import Any
 from command import run
 from loopback import BrokenPromiseError, Service, Upstream
 
-TEMPLATE = Path(__file__).parent.parent
-PROJECT = TEMPLATE / "build" / "my-service"
+ROOT = Path(__file__).parent.parent
+BUILD = ROOT / "build"
+PROJECT = BUILD / "my-service"
+PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}")
 CALLS = 5
 SHOWN = ("upstream", "client_id", "status", "attempts", "duration_ms", "is_closed")
 
 
 def main() -> None:
     heading("1. Write the default service")
-    shutil.rmtree(PROJECT, ignore_errors=True)
-    do("cookiecutter . --no-input --default-config --output-dir build", TEMPLATE)
+    shutil.rmtree(BUILD, ignore_errors=True)
+    copy_template(BUILD / "template")
+    do("cookiecutter build/template --no-input --default-config --output-dir build", ROOT)
 
     heading("2. Install it")
     say("cd build/my-service", "$")
@@ -49,6 +52,14 @@ def main() -> None:
     say(".venv/bin/my-service", "$")
     say("Then open http://127.0.0.1:8000/docs")
     say("Where uv is installed, `make run` is the same with logs for people.")
+
+
+def copy_template(to: Path) -> None:
+    """As a clone would be: cookiecutter copies all of a folder, and this one holds .venv."""
+    to.mkdir(parents=True)
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, to / part)
 
 
 def call(service: Service, upstream: Upstream) -> None:

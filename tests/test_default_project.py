@@ -14,8 +14,7 @@ import pytest
 from command import run
 from loopback import Answer, Service, Upstream
 
-TEMPLATE = Path(__file__).parent.parent
-ANSWER = TEMPLATE / "tests" / "accepted_answer.py"
+ANSWER = Path(__file__).with_name("accepted_answer.py")
 CLIENTS = [
     pytest.param((library, transport), id=f"{library}-on-{transport}")
     for library in ("httpx", "httpx2")
@@ -42,7 +41,9 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(
+    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     library, transport = request.param
     parent = tmp_path_factory.mktemp(f"{library}-{transport}")
     written = run(
@@ -50,7 +51,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "cookiecutter",
         "--no-input",
         "--default-config",
-        str(TEMPLATE),
+        str(template),
         f"http_library={library}",
         f"http_transport={transport}",
     )
