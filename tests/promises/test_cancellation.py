@@ -14,5 +14,5 @@ def test_a_thousand_cancellations_lose_nothing(service: Generated, loop: str) ->
     cancelled = report["cancelled"]
 
     assert 60 < cancelled.pop("any turn")
-    assert dict.fromkeys(PHASES, 180) | {"sending": 40} == cancelled
+    assert dict.fromkeys(PHASES, 180) | {"sending": 20} == cancelled
     assert ([], 0) == (report["tasks"], report["descriptors"])
