@@ -1,0 +1,14 @@
+"""The generated service as it is, and the handlers on the client of its upstream `a`."""
+
+import uvicorn
+from handlers import handlers
+from my_service import log
+from my_service.app import create_app
+from my_service.http_client import upstream
+from my_service.settings import Settings
+
+if __name__ == "__main__":
+    app = create_app()
+    app.include_router(handlers(upstream("a")))
+    logs = log.config("INFO", "json")
+    uvicorn.run(app, port=Settings().port, log_config=logs, access_log=False)

@@ -1,0 +1,372 @@
+"""Which faults does a service survive: with a plain shared client, and as generated?
+
+Both run as processes under uvicorn, against the server that misbehaves on request which comes
+with every generated project. Prints a table in Markdown; every verdict is what was observed.
+Both allow an upstream 5 seconds. Needs Linux, whose /proc tells how much memory was used.
+"""
+
+import asyncio
+import importlib.util
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+TEMPLATE = Path(__file__).parent.parent
+sys.path.insert(0, str(TEMPLATE / "tests"))
+
+from loopback import HOST, Service  # noqa: E402 - found by the line above
+
+CONTENDERS = Path(__file__).with_name("contenders")
+SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
+MIB = 1024 * 1024
+PLACES = 100
+"""The most connections that either allows by default."""
+
+
+@dataclass
+class Stage:
+    """One service of either kind, two upstreams that it may call, and one that it must not."""
+
+    service: Service
+    caller: httpx.AsyncClient
+    a: Any
+    b: Any
+    stranger: Any
+
+    async def get(self, url: str, path: str = "/external", **params: float) -> httpx.Response:
+        return await self.caller.get(path, params={"url": url, **params})
+
+    async def status(self, url: str, path: str = "/external", **params: float) -> str:
+        """The status that the caller gets, or what else it gets."""
+        try:
+            response = await self.get(url, path, **params)
+        except httpx.HTTPError as error:
+            return type(error).__name__
+        return str(response.status_code)
+
+    def memory(self) -> float:
+        """The most memory that the service has ever had, in MiB."""
+        told = Path(f"/proc/{self.service._process.pid}/status").read_text(encoding="utf-8")
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", told)
+        return int(peak) / 1024
+
+
+Verdict = tuple[bool, str]
+Scenario = Callable[[Stage], Awaitable[Verdict]]
+
+
+async def many_calls(stage: Stage) -> Verdict:
+    """100 calls, one after the other: they use one connection"""
+    statuses = [await stage.status(stage.a.url) for _ in range(100)]
+    opened = stage.a.connections
+    return opened == 1 and set(statuses) == {"200"}, count(opened, "connection")
+
+
+async def cut_keep_alive(stage: Stage) -> Verdict:
+    """A kept connection is cut on its next use: the caller of a GET does not notice"""
+    statuses = [await stage.status(f"{stage.a.url}/keep-alive-cut") for _ in range(2)]
+    return statuses == ["200", "200"], ", then ".join(statuses)
+
+
+async def two_bad_moments(stage: Stage) -> Verdict:
+    """Two times 503, then well: a GET is answered by the upstream's 200"""
+    answer = (await stage.get(f"{stage.a.url}/flaky/2")).json()
+    return answer["status"] == 200, f"relays {answer['status']}"
+
+
+async def silence(stage: Stage) -> Verdict:
+    """The upstream takes the request and says nothing: the caller is told within 7 s"""
+    return await within_seven_seconds(stage, "/hang")
+
+
+async def drip(stage: Stage) -> Verdict:
+    """A body of a byte every 20 ms: the caller is told within 7 s"""
+    return await within_seven_seconds(stage, "/drip")
+
+
+async def within_seven_seconds(stage: Stage, path: str) -> Verdict:
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(7):
+            status = await stage.status(stage.a.url + path)
+    except TimeoutError:
+        return False, "still waiting"
+    return True, f"{status} after {time.monotonic() - started:.1f} s"
+
+
+async def bomb(stage: Stage) -> Verdict:
+    """100 MiB in 100 kB of gzip: memory grows by less than 50 MiB"""
+    await stage.status(stage.a.url)
+    before = stage.memory()
+    async with stage.caller.stream(
+        "GET", "/external", params={"url": f"{stage.a.url}/gzip/{100 * MIB}"}
+    ) as response:
+        async for _ in response.aiter_raw():
+            pass
+    grown = stage.memory() - before
+    return grown < 50, f"{response.status_code}, {max(0, grown):.0f} MiB more"
+
+
+async def short_body(stage: Stage) -> Verdict:
+    """A body that ends too soon: it is not passed off as success"""
+    status = await stage.status(f"{stage.a.url}/short")
+    return status != "200", status
+
+
+async def faults(stage: Stage) -> Verdict:
+    """Reset, dropped, garbage, cut short, not decodable: all told as the upstream's fault, 502"""
+    paths = ("/reset", "/drop", "/garbage", "/short", "/undecodable")
+    statuses = Counter([await stage.status(stage.a.url + path) for path in paths])
+    return statuses == {"502": len(paths)}, ", ".join(f"{n} times {s}" for s, n in statuses.items())
+
+
+async def odd_charset(stage: Stage) -> Verdict:
+    """A charset that is none (`zlib`): answered all the same"""
+    status = await stage.status(f"{stage.a.url}/?content-type=text/plain;charset=zlib")
+    return status == "200", status
+
+
+async def cut_order(stage: Stage) -> Verdict:
+    """A POST is cut after it was sent: it is not sent again"""
+    await stage.caller.post("/order", params={"url": f"{stage.a.url}/drop"})
+    return len(stage.a.seen) == 1, count(len(stage.a.seen), "request")
+
+
+async def storm(stage: Stage) -> Verdict:
+    """200 calls at once to an upstream that says 503: fewer than 300 requests reach it"""
+    await asyncio.gather(*(stage.status(f"{stage.a.url}/status/503") for _ in range(200)))
+    return len(stage.a.seen) < 300, count(len(stage.a.seen), "request")
+
+
+async def dead_upstream(stage: Stage) -> Verdict:
+    """100 calls, one by one, to an upstream that drops all: soon it is left alone"""
+    for _ in range(100):
+        await stage.status(f"{stage.a.url}/drop")
+    return len(stage.a.seen) < 50, count(len(stage.a.seen), "request")
+
+
+async def crowd(stage: Stage) -> Verdict:
+    """300 calls at once: the upstream never has more than 100"""
+    calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(300)]
+    await stage.a.busy(PLACES)
+    await asyncio.sleep(0.5)
+    stage.a.gate.set()
+    await asyncio.gather(*calls)
+    return stage.a.most_in_flight <= PLACES, f"{stage.a.most_in_flight} at once"
+
+
+async def neighbour(stage: Stage) -> Verdict:
+    """One upstream hangs with 150 calls: a call to another is answered within 2 s"""
+    calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(150)]
+    await stage.a.busy(PLACES)
+    await asyncio.sleep(0.5)
+    started = time.monotonic()
+    status = await stage.status(stage.b.url)
+    took_s = time.monotonic() - started
+    stage.a.gate.set()
+    await asyncio.gather(*calls)
+    return status == "200" and took_s < 2, f"{status} after {took_s:.1f} s"
+
+
+async def cookies(stage: Stage) -> Verdict:
+    """An upstream sets a cookie on one caller's call: it is not sent with another's"""
+    await stage.status(f"{stage.a.url}/?set-cookie=session=alice")
+    await stage.status(f"{stage.a.url}/")
+    leaked = "cookie" in stage.a.seen[-1].headers
+    return not leaked, "sent along" if leaked else "not sent"
+
+
+async def secrets(stage: Stage) -> Verdict:
+    """Calls with a token in query and header, one failing: at INFO it is in no log"""
+    for path in ("/?", "/drop?"):
+        await stage.status(stage.a.url + path, "/with-secret")
+    stage.service.stop()
+    lines = [line for line in stage.service.out + stage.service.err if SECRET in line]
+    return not lines, f"in {count(len(lines), 'line')}"
+
+
+async def redirect(stage: Stage) -> Verdict:
+    """A redirect to another host: it gets no credentials"""
+    await stage.status(f"{stage.a.url}/status/302?location={stage.stranger.url}/?", "/with-secret")
+    got = [request for request in stage.stranger.seen if "authorization" in request.headers]
+    return not got, "followed" if stage.stranger.seen else "not followed"
+
+
+async def foreign_url(stage: Stage) -> Verdict:
+    """A caller asks for a URL of an internal host: nothing is sent there"""
+    status = await stage.status(f"{stage.stranger.url}/internal")
+    return not stage.stranger.seen, f"{status}, {'sent' if stage.stranger.seen else 'not sent'}"
+
+
+async def cancellations(stage: Stage) -> Verdict:
+    """1000 calls are cancelled in every phase: 100 calls at once then reach the upstream"""
+    for start in range(0, 1000, 50):
+        patience = (number / 100_000 for number in range(start, start + 50))
+        await asyncio.gather(
+            *(
+                stage.status(f"{stage.a.url}/hang", "/impatient", patience_s=patience_s)
+                for patience_s in patience
+            )
+        )
+    calls = [asyncio.create_task(stage.status(f"{stage.b.url}/gate")) for _ in range(PLACES)]
+    with_all = True
+    try:
+        async with asyncio.timeout(4):
+            await stage.b.busy(PLACES)
+    except TimeoutError:
+        with_all = False
+    reached = stage.b.in_flight
+    stage.b.gate.set()
+    await asyncio.gather(*calls)
+    return with_all, f"{reached} of {PLACES}"
+
+
+async def forgotten(stage: Stage) -> Verdict:
+    """120 streamed responses are never closed: 8 s later the upstream can be called"""
+    calls = (stage.status(f"{stage.a.url}/drip", "/forgetful") for _ in range(120))
+    await asyncio.gather(*calls)
+    await asyncio.sleep(8)
+    status = await stage.status(stage.a.url)
+    return status == "200", status
+
+
+async def leaving(stage: Stage) -> Verdict:
+    """50 callers leave in the middle of a streamed body: the upstream is rid of all within 2 s"""
+    async with AsyncExitStack() as streams:
+        for _ in range(50):
+            stream = stage.caller.stream(
+                "GET", "/external/stream", params={"url": f"{stage.a.url}/drip"}
+            )
+            response = await streams.enter_async_context(stream)
+            await anext(response.aiter_raw())
+    until = time.monotonic() + 2
+    while stage.a.in_flight and time.monotonic() < until:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.05)
+    return stage.a.in_flight == 0, f"{stage.a.in_flight} left"
+
+
+async def sigterm(stage: Stage) -> Verdict:
+    """SIGTERM with 50 calls under way: none is lost"""
+    calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(50)]
+    await stage.a.busy(50)
+    stage.service.terminate()
+    await asyncio.sleep(1)
+    stage.a.gate.set()
+    answered = (await asyncio.gather(*calls)).count("200")
+    return answered == 50, f"{answered} of 50 answered"
+
+
+SCENARIOS: list[Scenario] = [
+    many_calls,
+    cut_keep_alive,
+    two_bad_moments,
+    silence,
+    drip,
+    bomb,
+    short_body,
+    faults,
+    odd_charset,
+    cut_order,
+    storm,
+    dead_upstream,
+    crowd,
+    neighbour,
+    cookies,
+    secrets,
+    redirect,
+    foreign_url,
+    cancellations,
+    forgotten,
+    leaving,
+    sigterm,
+]
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+@asynccontextmanager
+async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        a, b, stranger = [await stack.enter_async_context(upstream()) for _ in range(3)]
+        service = Service(
+            [sys.executable, CONTENDERS / f"{contender}.py"],
+            project,
+            PYTHONPATH="src",
+            SECRET=SECRET,
+            APP_HTTP__TOTAL_TIMEOUT_S="5",
+            APP_UPSTREAMS__A__BASE_URL=a.url,
+            APP_UPSTREAMS__B__BASE_URL=b.url,
+        )
+        await asyncio.to_thread(service.__enter__)
+        stack.push(service)
+        caller = httpx.AsyncClient(
+            base_url=f"http://{HOST}:{service.port}",
+            timeout=30,
+            # A connection for each call, as callers of a service have.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        )
+        await stack.enter_async_context(caller)
+        yield Stage(service, caller, a, b, stranger)
+
+
+async def verdict(project: Path, upstream: Any, contender: str, scenario: Scenario) -> Verdict:
+    async with staged(project, upstream, contender) as stage:
+        return await scenario(stage)
+
+
+def told(survived: bool, observed: str) -> str:
+    return f"yes: {observed}" if survived else f"**no**: {observed}"
+
+
+def rendered(directory: str) -> Path:
+    """The default project, without the upstream that it would have on the internet."""
+    options = ("--no-input", "--default-config", "--accept-hooks=no", "--output-dir", directory)
+    command = (sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), "upstreams=")
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return Path(directory) / "my-service"
+
+
+def upstream_of(project: Path) -> Any:
+    """The server that misbehaves on request, from the project's tests."""
+    spec = importlib.util.spec_from_file_location("upstream", project / "tests/upstream.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Upstream
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        project = rendered(directory)
+        upstream = upstream_of(project)
+        survived = Counter[str]()
+        contenders = ("plain", "generated")
+        print("| What happens: what is expected | Plain shared client | Generated service |")
+        print("|---|---|---|")
+        for number, scenario in enumerate(SCENARIOS, 1):
+            print(f"{number:2} of {len(SCENARIOS)}: {scenario.__doc__}", file=sys.stderr)
+            verdicts = await asyncio.gather(
+                *(verdict(project, upstream, who, scenario) for who in contenders)
+            )
+            survived.update(who for who, (yes, _) in zip(contenders, verdicts, strict=True) if yes)
+            cells = (scenario.__doc__, *(told(*verdict) for verdict in verdicts))
+            print(f"| {' | '.join(str(cell) for cell in cells)} |", flush=True)
+        scores = (f"**{survived[who]} of {len(SCENARIOS)}**" for who in contenders)
+        print(f"| **Survived** | {' | '.join(scores)} |")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
