@@ -14,7 +14,6 @@ ACCEPT_ENCODING = "gzip, deflate"  # what is decoded here
 _DECODED_HERE = frozenset({"gzip", "x-gzip", "deflate"})
 _DECODED_BY_HTTPX = _DECODED_HERE | {"br", "zstd"}
 _PIECE = 64 * 1024
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 class ResponseCap(Layer):
@@ -90,7 +89,7 @@ async def _decoded(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
                 if decoder is None:
                     if ended and chunk[:1] != b"\x1f":
                         raise zlib.error("more data after the end")
-                    decoder = _decoder(chunk)
+                    decoder = zlib.decompressobj(_wbits(chunk))
                 piece = decoder.decompress(chunk, _PIECE)
                 yield piece
                 ended = decoder.eof
@@ -104,7 +103,8 @@ async def _decoded(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         raise httpx.DecodingError(f"the body cannot be decoded: {error}") from error
 
 
-def _decoder(chunk: bytes) -> "zlib._Decompress":
+def _wbits(start: bytes) -> int:
+    """How zlib is to read data that starts so."""
     # "deflate" is zlib by the standard (RFC 9110, 8.4.1.2), and bare in the wild.
-    bare = chunk[0] & 0x0F != 8 and chunk[:1] != b"\x1f"
-    return zlib.decompressobj(-zlib.MAX_WBITS if bare else _GZIP_OR_ZLIB)
+    bare = start[0] & 0x0F != 8 and start[:1] != b"\x1f"
+    return -zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32  # 32: gzip or zlib
