@@ -12,7 +12,6 @@ from loopback import BrokenPromiseError, Service, Upstream
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 PROJECT = BUILD / "my-service"
-PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}")
 CALLS = 5
 SHOWN = ("upstream", "client_id", "status", "attempts", "duration_ms", "is_closed")
 
@@ -20,8 +19,7 @@ SHOWN = ("upstream", "client_id", "status", "attempts", "duration_ms", "is_close
 def main() -> None:
     heading("1. Write the default service")
     shutil.rmtree(BUILD, ignore_errors=True)
-    copy_template(BUILD / "template")
-    do("cookiecutter build/template --no-input --default-config --output-dir build", ROOT)
+    do("cookiecutter . --no-input --default-config --output-dir build", ROOT)
 
     heading("2. Install it")
     say("cd build/my-service", "$")
@@ -52,14 +50,6 @@ def main() -> None:
     say(".venv/bin/my-service", "$")
     say("Then open http://127.0.0.1:8000/docs")
     say("Where uv is installed, `make run` is the same with logs for people.")
-
-
-def copy_template(to: Path) -> None:
-    """As a clone would be: cookiecutter copies all of a folder, and this one holds .venv."""
-    to.mkdir(parents=True)
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, to / part)
 
 
 def call(service: Service, upstream: Upstream) -> None:

@@ -3,6 +3,7 @@
 import ast
 import itertools
 import json
+import os
 import random
 import re
 import tomllib
@@ -148,7 +149,7 @@ def test_what_is_written_passes_its_own_checks(
     project.run("ruff", "format", "--check", ".")
     project.run("ruff", "check", ".")
     project.run("mypy", f"--cache-dir={mypy_cache}")
-    project.run("pytest", f"--junitxml={report}")
+    project.run("pytest", f"--junitxml={report}", f"--basetemp={tmp_path / 'own'}")
     (suite,) = ElementTree.parse(report).getroot()
 
     assert int(suite.attrib["tests"]) > 20
@@ -158,4 +159,4 @@ def test_what_is_written_passes_its_own_checks(
 @pytest.fixture(scope="session")
 def mypy_cache(worker_id: str) -> Path:
     """The libraries are the same in each project, so their types are read once per worker."""
-    return ROOT / ".mypy_cache" / f"services-{worker_id}"
+    return Path(os.environ.get("MYPY_CACHE_DIR", ROOT / ".mypy_cache"), f"services-{worker_id}")
