@@ -27,8 +27,13 @@ demo: $(VENV)/ready ## Write the default service under build/, run it and call a
 
 .PHONY: test
 test: check ## Run every check and test
-	@$(if $(LEFT_OUT),echo "Left out: $(LEFT_OUT), which needs kubectl 1.27 or newer (Debian 13: apt-get install kubernetes-client)")
+	@test -z "$(LEFT_OUT)" || echo "Left out: $(LEFT_OUT), which needs kubectl 1.27 or newer" \
+		"(Debian 13: apt-get install kubernetes-client)"
 	pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(addprefix --ignore=,$(LEFT_OUT))
+
+.PHONY: survival
+survival: $(VENV)/ready ## Compare what a plain shared client and the service survive
+	@python benchmarks/survival.py
 
 .PHONY: check
 check: $(VENV)/ready ## Check format, lint and types of the template's own Python

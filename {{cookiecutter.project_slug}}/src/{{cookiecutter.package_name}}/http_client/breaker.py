@@ -45,6 +45,7 @@ class CircuitBreaker(Layer):
         self._window: dict[int, list[int]] = {}
         self._opened: float | None = None
         self._probing = False
+        self._closings = 0
 
     @property
     def state(self) -> State:
@@ -53,17 +54,16 @@ class CircuitBreaker(Layer):
         return "half-open" if self._now() >= self._opened + self._open_s else "open"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        probe = self._admit()
-        failed: bool | None = None
+        probe, closings = self._admit(), self._closings
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException as failure:
-            self._record(probe, _failed(failure, request))
+            self._record(probe, closings, _failed(failure, request))
             raise
         failed = response.status_code in _UNAVAILABLE
 
         def ended(failure: BaseException | None) -> None:
-            self._record(probe, failed if failure is None else _failed(failure, request))
+            self._record(probe, closings, failed if failure is None else _failed(failure, request))
 
         response.stream = Body(stream_of(response), ended)
         return response
@@ -80,16 +80,17 @@ class CircuitBreaker(Layer):
         self._probing = True
         return True
 
-    def _record(self, probe: bool, failed: bool | None) -> None:
+    def _record(self, probe: bool, closings: int, failed: bool | None) -> None:
         if probe:
             self._probing = False
             if failed is False:
                 self._opened = None
+                self._closings += 1
                 self._window.clear()
             elif failed:
                 self._opened = self._now()
-        elif failed is not None and self._opened is None:
-            self._count(failed)
+        elif failed is not None and self._opened is None and closings == self._closings:
+            self._count(failed)  # unless it began before an outage that is over
 
     def _count(self, failed: bool) -> None:
         now = int(self._now() / self._slice_s)
