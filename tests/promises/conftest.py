@@ -37,9 +37,9 @@ class Generated:
         # The real server that misbehaves on request, which comes with each project.
         self.Upstream: Any = module.Upstream
 
-    def start(self, program: str | None = None, **settings: object) -> Service:
+    def start(self, program: str = "", **settings: object) -> Service:
         """The service itself, or one of the programs around it, as a process."""
-        command = ["-m", "my_service"] if program is None else [program]
+        command = [program] if program else ["-m", "my_service"]
         environment = {f"APP_{name.upper()}": str(value) for name, value in settings.items()}
         return Service([sys.executable, *command], self.path, PYTHONPATH="src", **environment)
 
