@@ -24,6 +24,7 @@ class Generated:
 
     def __init__(self, project: Project) -> None:
         self.path = project.path
+        self.project = project
         for program in PROGRAMS.glob("*.py"):
             text = program.read_text(encoding="utf-8")
             if project.answers["http_library"] == "httpx2":
@@ -37,7 +38,7 @@ class Generated:
         # The real server that misbehaves on request, which comes with each project.
         self.Upstream: Any = module.Upstream
 
-    def start(self, program: str = "", **settings: object) -> Service:
+    def start(self, program: str = "", /, **settings: object) -> Service:
         """The service itself, or one of the programs around it, as a process."""
         command = [program] if program else ["-m", "my_service"]
         environment = {f"APP_{name.upper()}": str(value) for name, value in settings.items()}

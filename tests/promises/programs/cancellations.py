@@ -57,12 +57,15 @@ class Cancellations:
         """Cancel calls that have come as far as ``arrived`` counts, and no further."""
         self.cancelled[name] = 0
         for _ in range(rounds):
-            all_arrived = arrived() + PLACES
-            calls = [asyncio.create_task(call()) for _ in range(PLACES)]
-            await until(lambda all_arrived=all_arrived: arrived() == all_arrived)
-            await asyncio.gather(*(cancel(call, turn) for turn, call in enumerate(calls)))
-            await self.count(name, calls)
+            await self.round(name, call, arrived)
             await until(gone)
+
+    async def round(self, name: str, call: Call, arrived: Callable[[], int]) -> None:
+        before = arrived()
+        calls = [asyncio.create_task(call()) for _ in range(PLACES)]
+        await until(lambda: arrived() == before + PLACES)
+        await asyncio.gather(*(cancel(call, number) for number, call in enumerate(calls)))
+        await self.count(name, calls)
 
     async def at_any_turn(self) -> None:
         """Cancel calls after a few turns of the loop, which hits what no phase waits for."""
