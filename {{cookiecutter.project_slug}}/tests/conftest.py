@@ -18,7 +18,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine that runs the tests, and no .env file of its."""
+    """Neither the settings of the machine that runs the tests, nor its .env file."""
     for name in os.environ:
         if name.startswith("APP_") or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)

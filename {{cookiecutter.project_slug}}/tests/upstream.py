@@ -155,6 +155,9 @@ class Upstream:
                     writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
                     await writer.drain()
                 writer.write(b"0\r\n\r\n")
+            case "slow-redirect":
+                await asyncio.sleep(0.1)
+                _send(writer, 302, b"", "location=/slow-redirect")
             case "garbage-in-body":
                 writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
                 await asyncio.sleep(0.1)

@@ -43,7 +43,14 @@ def json_formatter() -> structlog.stdlib.ProcessorFormatter:
 def console_formatter() -> structlog.stdlib.ProcessorFormatter:
     """Aligned columns for people, in colour on a terminal unless NO_COLOR says no."""
     colors = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return _formatter(structlog.dev.ConsoleRenderer(colors=colors, event_key="message"))
+    return _formatter(
+        structlog.dev.ConsoleRenderer(
+            colors=colors,
+            event_key="message",
+            # structlog's own choice shows local variables, and so secrets, where rich is installed.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    )
 
 
 def _formatter(*rendering: Processor) -> structlog.stdlib.ProcessorFormatter:

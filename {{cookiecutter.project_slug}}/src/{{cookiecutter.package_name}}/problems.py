@@ -87,7 +87,7 @@ def problem(
 
 
 async def _failure(_: Request, failure: Exception) -> JSONResponse:
-    status, kind, detail = next(told[1:] for told in _FAILURES if isinstance(failure, told[0]))
+    status, kind, detail = next(row[1:] for row in _FAILURES if isinstance(failure, row[0]))
     if status == 500:
         log.error("a call that cannot be made", exc_info=failure)
     retry_after = getattr(failure, "retry_after_s", None)
@@ -96,17 +96,17 @@ async def _failure(_: Request, failure: Exception) -> JSONResponse:
         kind,
         detail,
         upstream=errors.upstream_of(failure),
-        headers=retry_after and {"Retry-After": str(retry_after)},
+        headers={"Retry-After": str(retry_after)} if retry_after else None,
     )
 
 
 async def _invalid(_: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, RequestValidationError)
-    told = "; ".join(
+    detail = "; ".join(
         f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
         for error in failure.errors()
     )
-    return problem(422, "invalid-input", told)
+    return problem(422, "invalid-input", detail)
 
 
 async def _refusal(request: Request, failure: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What the environment decides. Nothing else in the service reads it."""
+"""What the environment decides: every ``APP_`` variable is read here, and nowhere else."""
 
 import json
 import re

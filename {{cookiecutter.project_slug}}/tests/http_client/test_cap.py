@@ -49,9 +49,14 @@ async def test_cap_is_lifted_explicitly(upstream: Upstream) -> None:
 async def test_members_and_what_follows_them(upstream: Upstream) -> None:
     """gzip may have several members; anything else after the end is an error, and is counted."""
     member = gzip.compress(b"hello ")
+    bare = zlib.compress(b"hello", wbits=-zlib.MAX_WBITS)
     async with client_for(upstream, max_response_bytes=100_000) as client:
         upstream.body = member * 2
         assert (await client.get("/body?content-encoding=gzip")).content == b"hello hello "
+        upstream.body = bare
+        assert (await client.get("/body?content-encoding=deflate")).content == b"hello"
+        upstream.body = b""
+        assert (await client.get("/body?content-encoding=gzip")).content == b""
         for upstream.body in [member + b"x" * 90_000, member[:-4], zlib.compress(b"a") + b"b"]:
             with pytest.raises(httpx.DecodingError):
                 await client.get("/body?content-encoding=gzip")

@@ -11,7 +11,8 @@ class AttemptTimeout(Layer):
     """Bound an attempt from its start to the response's headers, in seconds.
 
     The body is left to the read timeout and the total deadline, because once it has begun
-    there is no next attempt. Raises httpx.ReadTimeout: the request may have been received.
+    there is no next attempt. Raises httpx.ReadTimeout: the request may have been received, as
+    far as can be told here.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport, timeout_s: float) -> None:

@@ -96,7 +96,7 @@ class CircuitBreaker(Layer):
         now = int(self._now() / self._slice_s)
         if now not in self._window:
             self._window = {
-                slice: counts for slice, counts in self._window.items() if slice > now - _SLICES
+                then: counts for then, counts in self._window.items() if then > now - _SLICES
             }
             self._window[now] = [0, 0]
         self._window[now][0] += 1

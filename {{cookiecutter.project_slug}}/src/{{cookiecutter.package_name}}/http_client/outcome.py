@@ -1,6 +1,7 @@
 """How each call ended: one line in the log, whatever happened."""
 
 import asyncio
+import contextvars
 import logging
 import time
 import weakref
@@ -52,6 +53,7 @@ class _WatchedBody(Body):
     ) -> None:
         super().__init__(stream, ended)
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         # By a weak reference, or the timer would keep alive what it waits to see abandoned.
         self._timer = self._loop.call_at(close_at, _close, weakref.ref(self))
 
@@ -62,7 +64,8 @@ class _WatchedBody(Body):
     def __del__(self) -> None:
         if self._ended is not None and not self._loop.is_closed():
             self._timer.cancel()
-            self._loop.call_soon_threadsafe(_close, lambda: self)
+            # In the call's own context: garbage is collected in anybody's.
+            self._loop.call_soon_threadsafe(_close, lambda: self, context=self._context)
 
 
 _closing: set[asyncio.Task[None]] = set()

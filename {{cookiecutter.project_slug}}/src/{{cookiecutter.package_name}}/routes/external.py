@@ -1,4 +1,4 @@
-"""Calls a configured upstream: as it is worth knowing for tests, and as an example."""
+"""Calls a configured upstream: to try it out, and as an example."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -20,7 +20,7 @@ Target = Annotated[str | None, Query(description="By default the first upstream'
 
 
 class Answer(BaseModel):
-    """What the upstream said. Its status is data here: a 404 or 503 of its is no failure."""
+    """What the upstream said; its status is data, and a 404 or 503 no failure of this service."""
 
     result: str
     status: int
