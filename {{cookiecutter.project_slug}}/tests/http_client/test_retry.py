@@ -110,3 +110,12 @@ async def test_nonsense_in_retry_after_is_ignored(upstream: Upstream) -> None:
         for time in ["soon", "-1", "Mon, 01 Jan 2026 00:00:00 +99999999999999999999"]:
             response = await client.get(f"/flaky/1?retry-after={time}")
             assert response.status_code == 200
+
+
+async def test_retries_use_the_connection_again(upstream: Upstream) -> None:
+    """An attempt that is answered, if badly, costs no connection."""
+    async with client_for(upstream) as client:
+        for path in ("/flaky/2", "/status/503"):
+            await client.get(path)
+
+    assert (len(upstream.seen), upstream.connections) == (6, 1)

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings
-from .layer import Layer
+from .layer import Layer, stream_of
 
 # RFC 9110, 9.2.2, and QUERY of RFC 10008.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
@@ -26,6 +26,9 @@ _BROKEN = (
 )
 # A client may always retry this often, so that a quiet one is not left without retries.
 _BUDGET_FLOOR = 10.0
+# What a new connection costs is worth about as much reading and waiting.
+_DISCARD_BYTES = 16 * 1024
+_DISCARD_S = 0.1
 
 
 class Retry(Layer):
@@ -62,7 +65,7 @@ class Retry(Layer):
                 wait_s = self._wait_s(request, attempt, response)
                 if wait_s is None:
                     return response
-                await response.aclose()
+                await _discard(response)
             await asyncio.sleep(wait_s)
 
     def _wait_s(
@@ -87,6 +90,20 @@ class Retry(Layer):
             return None
         self._budget -= 1
         return wait_s
+
+
+async def _discard(response: httpx.Response) -> None:
+    """Close a response; read first if that is quick, so that its connection serves again."""
+    try:
+        with contextlib.suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(_DISCARD_S):
+                size = 0
+                async for chunk in stream_of(response):
+                    size += len(chunk)
+                    if size > _DISCARD_BYTES:
+                        break
+    finally:
+        await response.aclose()
 
 
 def _retry_after_s(response: httpx.Response) -> float:
