@@ -15,7 +15,7 @@ def config(level: str, format: str) -> dict[str, Any]:
     """A ``logging.config.dictConfig`` for uvicorn to apply in each of its processes."""
     # At INFO these tell whole URLs, at DEBUG also headers: the places where secrets are.
     # The client writes a line of its own for each call, without them.
-    talkative = ("httpx", "httpx2", "httpcore2", "aiohttp")
+    talkative = ("aiohttp", "h2", "hpack", "httpcore2", "httpx", "httpx2")
     return {
         "version": 1,
         "disable_existing_loggers": False,
