@@ -89,8 +89,8 @@ async def call_through_every_fault(service: Generated) -> Told:
         }
         process = service.start(
             log_level="DEBUG",
-            http__attempt_timeout_s=0.5,
-            http__total_timeout_s=3,
+            http__attempt_timeout_s=2,  # the upstream pauses while it makes its bomb
+            http__total_timeout_s=8,
             http__backoff_base_s=0.01,
             http__max_response_bytes=CAP,
             upstreams__faulty__bearer_token=SECRET,
