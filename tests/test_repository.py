@@ -28,7 +28,7 @@ TOP_LEVEL = {
 }
 # Written as patterns that do not match themselves.
 NEVER = {
-    "a registry's host": r"(?:pypi|pythonhosted|npmjs)[.]org|(?:ghcr|docker|quay)[.]io",
+    "a registry's host": r"(?:p[y]pi|pytho[n]hosted|npmj[s])[.]org|(?:ghcr|docker|quay)[.]io",
     "a path of somebody's machine": r"(?<![\w.~])/(?:home|Users|work)/[\w.]|/opt/pyp[i]|[.]pyenv/",
     "unfinished work": r"\b(?:TOD[O]|FIXM[E]|X{3})\b",
     "a skipped test": r"mark[.]skip|pytest[.]skip\(|mark[.]xfail|unittest[.]skip",
