@@ -157,6 +157,7 @@ async def test_goaway_loses_no_call(service: Generated, tmp_path: Path) -> None:
         at_once = await up.gets("/", 10)
 
     assert [200] * 30 == one_by_one + at_once
+    assert {"2"} == up.upstream.versions
     assert len(up.upstream.connections) > 3
 
 

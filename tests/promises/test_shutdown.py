@@ -47,6 +47,7 @@ async def test_sigterm_loses_no_call(service: Generated, path: str) -> None:
 
         process.terminate()
         await refuses_calls(process)
+        await asyncio.sleep(0.3)  # so that the calls outlast the server's own pause
         assert BURST == slow.in_flight
         slow.gate.set()
         answers = await asyncio.gather(*calls)
