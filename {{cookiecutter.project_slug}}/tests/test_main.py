@@ -13,7 +13,9 @@ MAIN = [sys.executable, "-m", "{{ cookiecutter.package_name }}"]
 
 def test_service_starts_logs_and_stops() -> None:
     """``python -m`` serves until SIGTERM, every line that it logs is JSON, and it closes down."""
-    environment = os.environ | {"APP_PORT": "0"}
+    # Said here, because a .env file may say otherwise.
+    own = {"APP_PORT": "0", "APP_LOG_FORMAT": "json", "APP_LOG_LEVEL": "INFO", "APP_WORKERS": "1"}
+    environment = os.environ | own
     with subprocess.Popen(MAIN, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as service:
         assert service.stdout is not None
         told = []
