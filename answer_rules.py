@@ -6,6 +6,7 @@ The rules and filters have no side effects. `AnswerRules`, at the end, joins the
 import atexit
 import builtins
 import difflib
+import inspect
 import ipaddress
 import json
 import keyword
@@ -19,7 +20,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -181,7 +182,7 @@ def default_slug(text: str) -> str:
     """Derive a slug that can be used; nothing from a text without ASCII letters or digits."""
     # An answer that is missing raises here what cookiecutter can explain.
     ascii_text = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower().replace("'", "")).strip("-")
     slug = (f"app-{slug}" if slug[:1].isdigit() else slug)[:SLUG_LIMIT].strip("-")
     return f"{slug}-service" if _taken_name(slug) else slug
 
@@ -466,26 +467,25 @@ def _plain(word: str) -> str:
 # --- What people read -----------------------------------------------------------------------
 
 
-def report(found: list[Problem], command: Iterable[str], answers: Mapping[str, object]) -> str:
+def report(found: list[Problem], again: str) -> str:
     """Tell all problems, and the command that would do."""
-    options = (f"{name}={typed(value)}" for name, value in mended(answers, found).items())
     title = "answers that cannot be used" if len(found) > 1 else "answer that cannot be used"
-    return "\n".join(
-        [
-            f"{len(found)} {title}:",
-            "",
-            *map(str, found),
-            "",
-            "The command to type instead:",
-            "",
-            shell([*command, *options]),
-        ]
-    )
+    lines = (*map(str, found), "", "The command to type instead:", "", again)
+    return "\n".join([f"{len(found)} {title}:", "", *lines])
 
 
 def shell(words: list[str]) -> str:
     """Quote words for the shell of this machine."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    if os.name != "nt":
+        return shlex.join(words)
+    # Beside spaces, `&`, `|` and the like want quotes; a space makes this function set them.
+    return " ".join(
+        word if re.fullmatch(r"[\w./\\:=@+-]+", word) else _in_quotes(word) for word in words
+    )
+
+
+def _in_quotes(word: str) -> str:
+    return '"' + subprocess.list2cmdline([f" {word}"]).removeprefix('" ')
 
 
 def mended(answers: Mapping[str, object], found: list[Problem]) -> dict[str, object]:
@@ -545,15 +545,20 @@ class AnswerRules(Extension):
             *(parse_upstreams, python_string, toml_string, markdown_text),
         ):
             environment.filters[function.__name__] = function
-        # cruft renders two revisions of a template in one process: each loads its own rules.
-        sys.modules.pop(__name__, None)
+        # Others than cookiecutter itself may write two revisions of a template in one process, as
+        # cruft does: each loads its own rules.
+        if _cookiecutter() is None:
+            sys.modules.pop(__name__, None)
 
     def treat_answers_as_data(self) -> str:
         """Begin the questions. What was typed already must be good before anything is asked."""
         self.answers_are_data = True
-        context = _command_line()
-        if context is not None and not context.params["no_input"]:
-            given = context.params["extra_context"] or {}
+        context = _cookiecutter()
+        if context and _replays(context):  # what was kept has this answer, too
+            raise FailedHookException("The replay lacks answers. Give them without a replay.")
+        command = typed_command()
+        if command is not None and command.asks:
+            given = command.given
             _refuse(
                 {name: as_answer(name, given[name]) for name in QUESTIONS if name in given},
                 asked=False,
@@ -571,16 +576,15 @@ class AnswerRules(Extension):
 
 
 def check(answers: Mapping[str, object]) -> str:
-    """Raise what cookiecutter's command shows as a plain message, if an answer is bad."""
-    if not QUESTIONS.keys() <= answers.keys():
-        raise FailedHookException("The replay lacks answers. Give them without --replay.")
+    """Stop in a way that is shown as a plain message, if an answer is bad."""
     _refuse(answers)
     return ""
 
 
 def _refuse(answers: Mapping[str, object], asked: bool = True) -> None:
     if message := complaint(answers, asked):
-        raise FailedHookException(message)
+        # cruft shows every exception with its traceback; this one ends it.
+        raise SystemExit(message) if _cruft() else FailedHookException(message)
 
 
 def complaint(answers: Mapping[str, object], asked: bool = True) -> str:
@@ -588,38 +592,123 @@ def complaint(answers: Mapping[str, object], asked: bool = True) -> str:
 
     Who has been asked once is not asked again by the command that is suggested.
     """
-    context = _command_line()
-    if context is None:
-        found, command = problems(answers), [TEMPLATE.name if COPY else str(TEMPLATE)]
-    else:
-        given = context.params["extra_context"] or {}
-        defaults = configured(context)
-        found = unknown_options(given) + problems(answers)
-        command = [context.params["template"], *_switches(context)]
-        if asked or context.params["no_input"]:
-            command.append("--no-input")
-        if dropped := _dropped(defaults, given):
-            fields = {problem.field for problem in dropped}
-            found = [problem for problem in found if problem.field not in fields] + dropped
-            command.append("--default-config")
-            answers = {**answers, **{name: defaults[name] for name in defaults.keys() - given}}
-    return report(found, ["cookiecutter", *command], answers) if found else ""
+    command = typed_command()
+    if command is None:
+        template = TEMPLATE.name if COPY else str(TEMPLATE)
+        command = Command(["cookiecutter", template], {}, {}, asks=True)
+    found = unknown_options(command.given) + problems(answers)
+    words = [*command.words]
+    if asked and command.asks:
+        words.append("--no-input")
+    if dropped := _dropped(command.defaults, command.given):
+        fields = {problem.field for problem in dropped}
+        found = [problem for problem in found if problem.field not in fields] + dropped
+        words.append("--default-config")
+        unused = command.defaults.keys() - command.given.keys()
+        answers = {**answers, **{name: command.defaults[name] for name in unused}}
+    return report(found, command.again(words, mended(answers, found))) if found else ""
 
 
-def _command_line() -> click.Context | None:
-    """Return what was typed, unless that was to the Python API or to a program such as cruft."""
+@dataclass(frozen=True)
+class Command:
+    """What was typed to cookiecutter or to cruft, and what the user's configuration adds."""
+
+    words: list[str]
+    given: Mapping[str, object]
+    defaults: Mapping[str, object]
+    asks: bool
+    output_dir: object = None
+    # cruft takes all answers as one JSON object after this option.
+    json_option: str = ""
+
+    def again(self, words: list[str], answers: Mapping[str, object]) -> str:
+        if self.json_option:
+            return shell([*words, self.json_option, json.dumps(answers, ensure_ascii=False)])
+        return shell([*words, *(f"{name}={typed(value)}" for name, value in answers.items())])
+
+
+def typed_command() -> Command | None:
+    """Return what was typed, unless the template is used by the Python API."""
+    if context := _cookiecutter():
+        return typed_to_cookiecutter(context)
+    if arguments := _cruft():
+        return _typed_to_cruft(arguments)
+    return None
+
+
+def _cookiecutter() -> click.Context | None:
     context = click.get_current_context(silent=True)
     if context is None or getattr(context.command.callback, "__module__", "") != "cookiecutter.cli":
         return None
     return context
 
 
-def configured(context: click.Context) -> dict[str, object]:
-    """Return the defaults of the user's own configuration, which a replay does not use."""
-    if context.params["replay"] or context.params["replay_file"]:
-        return {}
-    options = context.params["config_file"], context.params["default_config"]
-    defaults = get_user_config(*options)["default_context"] or {}
+def typed_to_cookiecutter(context: click.Context) -> Command:
+    params = context.params
+    return Command(
+        ["cookiecutter", params["template"], *_switches(context)],
+        params["extra_context"] or {},
+        # A replay uses nothing of the user's configuration.
+        {} if _replays(context) else _configured(params["config_file"], params["default_config"]),
+        asks=not params["no_input"],
+        output_dir=params["output_dir"],
+    )
+
+
+def _replays(context: click.Context) -> bool:
+    return bool(context.params["replay"] or context.params["replay_file"])
+
+
+def _switches(context: click.Context) -> Iterator[str]:
+    """Repeat the options that were typed, but for the sources of bad answers."""
+    for option in context.command.params:
+        name = option.name or ""
+        if (
+            isinstance(option, click.Option)
+            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            and name not in {"replay", "replay_file"}
+        ):
+            yield from (
+                [option.opts[-1]]
+                if option.is_flag
+                else [option.opts[-1], str(context.params[name])]
+            )
+
+
+def _cruft() -> Mapping[str, Any] | None:
+    """Return the arguments of the cruft that renders this template; it shows them nowhere else."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module in {"cruft._commands.create", "cruft._commands.update"}:
+            return frame.f_locals
+        frame = frame.f_back
+    return None
+
+
+def _typed_to_cruft(arguments: Mapping[str, Any]) -> Command:
+    given = arguments["extra_context"] or {}
+    if "template_git_url" not in arguments:  # An update has the answers of the creation.
+        words = ["cruft", "update"]
+        return Command(words, given, {}, asks=False, json_option="--variables-to-update")
+    words = ["cruft", "create", str(arguments["template_git_url"])]
+    for name in ("output_dir", "config_file", "checkout"):
+        if arguments[name] not in {None, Path()}:
+            words += [f"--{name.replace('_', '-')}", str(arguments[name])]
+    if arguments["no_input"]:
+        words.append("--no-input")
+    return Command(
+        words,
+        given,
+        _configured(arguments["config_file"], arguments["default_config"]),
+        asks=not arguments["no_input"],
+        output_dir=arguments["output_dir"],
+        json_option="--extra-context",
+    )
+
+
+def _configured(file: object, default: bool) -> dict[str, object]:
+    defaults = get_user_config(file and str(file), default)["default_context"] or {}
     return {name: value for name, value in defaults.items() if name in QUESTIONS}
 
 
@@ -629,6 +718,7 @@ def _dropped(configured: Mapping[str, object], given: Mapping[str, object]) -> l
         replace(
             problem,
             what=f"{problem.what}, in your configuration of cookiecutter",
+            suggestion=json.dumps(problem.fixes[name], ensure_ascii=False),  # as YAML reads it
             fixes={} if name in given else problem.fixes,
         )
         for name, value in configured.items()
@@ -645,24 +735,13 @@ def _is_understood(name: str, value: object) -> bool:
     return not isinstance(value, bool | list | dict)
 
 
-def _switches(context: click.Context) -> Iterator[str]:
-    """Repeat the options that were typed, but for the sources of bad answers."""
-    for option in context.command.params:
-        name = option.name or ""
-        if (
-            isinstance(option, click.Option)
-            and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-            and name not in {"replay", "replay_file", "no_input"}
-        ):
-            yield from (
-                [option.opts[-1]]
-                if option.is_flag
-                else [option.opts[-1], str(context.params[name])]
-            )
-
-
 def destination(answers: Mapping[str, object]) -> str:
-    """Return the project's directory as whoever typed the command would type it."""
-    context = _command_line()
-    parent = context.params["output_dir"] if context else answers.get("_output_dir", ".")
-    return shell([str(Path(str(parent), str(answers["project_slug"])))])
+    """Return the project's directory as whoever typed the command would type it.
+
+    Nothing, where cruft writes a project only to compare it with another.
+    """
+    command = typed_command()
+    parent = command.output_dir if command else answers.get("_output_dir")
+    return (
+        "" if parent is None else shell([str(PurePath(str(parent), str(answers["project_slug"])))])
+    )

@@ -21,11 +21,11 @@ def main() -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     remove_empty_directories()
-    # cruft renders projects only to compare them, where a repository or a lock would be a change.
-    if "_output_dir" in ANSWERS:
+    # Where cruft writes a project only to compare it, a repository or a lock would be a change.
+    if DESTINATION:
         make_repository()
         lock_dependencies()
-    say_what_is_next()
+        say_what_is_next()
 
 
 def remove_empty_directories() -> None:

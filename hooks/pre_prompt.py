@@ -49,11 +49,11 @@ def complaint(words: list[str]) -> str:
     import answer_rules as rules  # noqa: PLC0415
 
     with cookiecutter.make_context("cookiecutter", words) as context:
-        given = {**(context.params["extra_context"] or {})}
-        if context.params["no_input"]:  # then the defaults are answers as well
-            given = {**rules.configured(context), **given}
+        command = rules.typed_to_cookiecutter(context)
+        # Where nothing is asked, the defaults are answers as well.
+        given = {**({} if command.asks else command.defaults), **command.given}
         known = {n: rules.as_answer(n, given[n]) for n in given if n in rules.QUESTIONS}
-        answers = rules.completed(known) if context.params["no_input"] else known
+        answers = known if command.asks else rules.completed(known)
         return rules.complaint(answers, asked=False)
 
 

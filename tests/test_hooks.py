@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from conftest import ROOT, Bake, Cookiecutter
@@ -27,12 +28,16 @@ HOSTILE = {
 }
 
 
-def run_hook(name: str, project: Path, **more: object) -> subprocess.CompletedProcess[str]:
-    """Render a hook and run it in a directory, as cookiecutter does."""
+def run_hook(
+    name: str, project: Path, system: str = os.name, **more: object
+) -> subprocess.CompletedProcess[str]:
+    """Render a hook and run it in a directory, as cookiecutter does on that system."""
     context = {"cookiecutter": {**answer_rules.CONFIGURATION, **answer_rules.completed({}), **more}}
     source = (ROOT / "hooks" / f"{name}.py").read_text(encoding="utf-8")
     script = project.parent / f"rendered_{name}.py"
-    rendered = create_env_with_context(context).from_string(source).render(**context)
+    template = create_env_with_context(context).from_string(source)
+    with patch("os.name", system):
+        rendered = template.render(**context)
     script.write_text(rendered, encoding="utf-8")
     return subprocess.run(
         [sys.executable, script],
@@ -254,10 +259,10 @@ def test_the_hooks_change_no_file(template: Path, cookiecutter: Cookiecutter) ->
 
 
 def test_nothing_is_prepared_for_cruft(project: Path) -> None:
-    """It renders projects to compare them, where a repository or a lock would be a difference."""
+    """An update writes projects to compare them, where a repository or a lock would differ."""
     done = run_hook("post_gen_project", project)
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
     assert [] == list(project.iterdir())
 
 
