@@ -107,6 +107,18 @@ async def test_secrets_are_not_logged(service: Generated, tmp_path: Path) -> Non
     assert [] == [line for line in up.process.out if SECRET in line]
 
 
+async def test_a_header_cannot_be_two(service: Generated, tmp_path: Path) -> None:
+    """HTTP/2 would carry a line break in one to an upstream that speaks HTTP/1.1 behind it."""
+    with http2_upstream(tmp_path) as upstream:
+        certificate = str(tmp_path / "ca.pem")
+        told = await asyncio.to_thread(
+            service.report, "forged_headers.py", upstream.url, certificate
+        )
+
+    assert ["LocalProtocolError"] * 4 + ["200"] == told
+    assert ["/"] == upstream.paths
+
+
 async def test_a_quick_call_passes_slow_ones(service: Generated, tmp_path: Path) -> None:
     """Calls that share a connection do not wait for each other's answers."""
     async with running(service, tmp_path) as up:
