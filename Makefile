@@ -35,6 +35,10 @@ test: check ## Run every check and test
 survival: $(VENV)/ready ## Compare what a plain shared client and the service survive
 	@python benchmarks/survival.py
 
+.PHONY: generation
+generation: $(VENV)/ready ## Compare the time of a generation with an empty template's
+	@python benchmarks/generation.py
+
 .PHONY: check
 check: $(VENV)/ready ## Check format, lint and types of the template's own Python
 	ruff format --check .
