@@ -64,7 +64,10 @@ class HTTP2Upstream:
             pieces, pause_s = 1000, 0.02
         elif path == "/large":
             pieces, body = 200, b"x" * 100_000
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        elif path == "/stall":
+            pieces, pause_s = 2, 60
+        headers = [(b"content-length", b"10")] if path == "/short" else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         for _ in range(pieces):
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await asyncio.sleep(pause_s)

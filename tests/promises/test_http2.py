@@ -148,6 +148,29 @@ async def test_caps_and_deadlines_hold(service: Generated, tmp_path: Path) -> No
     assert (0, 0) == (status["in_flight"], status["waiting"])
 
 
+async def test_a_body_that_is_too_short(service: Generated, tmp_path: Path) -> None:
+    """It is told as the upstream's fault, by a problem, and the next call is a good one."""
+    async with running(service, tmp_path) as up:
+        short = await up.get("/short")
+        good = await up.get("/")
+
+    assert "upstream-failed" == short.json()["type"].rpartition(":")[2]
+    assert 200 == good.status_code
+
+
+async def test_silence_is_noticed_beside_others(service: Generated, tmp_path: Path) -> None:
+    """The read timeout is about a call, though others on its connection are being answered."""
+    async with running(service, tmp_path, read_timeout_s=0.5) as up:
+        dripping = asyncio.create_task(up.get("/drip"))
+        await up.busy(1)
+        async with asyncio.timeout(5):  # in total a call may take 30 s
+            stalled = await up.get("/stall")
+        busy = not dripping.done()
+        dripping.cancel()
+
+    assert ("upstream-timeout", True) == (stalled.json()["type"].rpartition(":")[2], busy)
+
+
 async def test_a_reset_stream_harms_no_other(service: Generated, tmp_path: Path) -> None:
     """The call whose stream is reset fails, after its attempts; those beside it do not."""
     async with running(service, tmp_path) as up:
