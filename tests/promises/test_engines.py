@@ -1,5 +1,6 @@
 """Every engine tells a fault in the same words, and never that nothing was sent when it was."""
 
+import json
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ MAY_HAVE_BEEN_RECEIVED = {
     "/silence-in-body": "ReadTimeout",
     "cut on reuse": "RemoteProtocolError",
     "reset while sending": "ReadError",
+    "closed at once": "ReadError",
+    "closed while sending": "ReadError",
     "body not taken": "WriteTimeout",
 }
 
@@ -54,16 +57,19 @@ def test_an_engine_sends_once(reports: dict[str, Any], name: str) -> None:
     assert 0 == reports[name]["requests to the silent"]
 
 
+def test_no_message_holds_a_query(reports: dict[str, Any]) -> None:
+    """aiohttp's own tell whole URLs when the connection breaks while a body is sent."""
+
+    assert [] == [report for report in reports.values() if "secret" in json.dumps(report["told"])]
+
+
 def test_the_engines_agree(reports: dict[str, Any]) -> None:
     """The same exceptions with the same messages, whichever engine is chosen."""
-    faults = NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
     told = {
-        fault: {engine: report["told"][fault] for engine, report in reports.items()}
-        for fault in faults
+        fault: {tuple(report["told"][fault]) for report in reports.values()}
+        for fault in NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
     }
+    # A write that comes after the reset is told in other words than one that meets it.
+    del told["closed while sending"]
 
-    assert {} == {
-        fault: by_engine
-        for fault, by_engine in told.items()
-        if len(set(map(tuple, by_engine.values()))) > 1
-    }
+    assert {} == {fault: words for fault, words in told.items() if len(words) > 1}

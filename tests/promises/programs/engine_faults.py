@@ -15,6 +15,7 @@ from hostile import (
     answer_in_plain_text,
     end_with_reset,
     full_listener,
+    hang_up,
     reset_early,
     server,
 )
@@ -87,6 +88,7 @@ async def main() -> None:
             server(deaf) as silent,
             server(answer_in_plain_text) as plain,
             server(reset_early) as rude,
+            server(hang_up) as shut,
             httpx.AsyncClient(transport=Engine(HTTPSettings()), timeout=TIMEOUT_S) as client,
         ):
             await client.post(f"{kept.url}/keep-alive-cut")
@@ -100,6 +102,8 @@ async def main() -> None:
                 **{path: told(client, upstream.url + path) for path in broken},
                 "cut on reuse": told(client, f"{kept.url}/keep-alive-cut"),
                 "reset while sending": told(client, f"http://{rude}", LARGE),
+                "closed at once": told(client, f"http://{shut}/?token=secret"),
+                "closed while sending": told(client, f"http://{shut}/?token=secret", LARGE),
             }
             answers = await asyncio.gather(*calls.values())
             report = dict(zip(calls, answers, strict=True))

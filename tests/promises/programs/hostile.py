@@ -65,6 +65,11 @@ async def answer_in_plain_text(reader: asyncio.StreamReader, writer: asyncio.Str
     await writer.drain()
 
 
+async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Close the connection before anything is read, which ends in a reset."""
+    end_with_reset(writer)
+
+
 async def reset_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Reset the connection while the request's body arrives."""
     await reader.readuntil(b"\r\n\r\n")

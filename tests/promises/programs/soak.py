@@ -83,7 +83,16 @@ async def main() -> None:
 
             await soak()
             before, after = await soak(), await soak()
-            report = {"outcomes": outcomes, "before": before, "after": after, "up": up.status()}
+            kept = held()
+            for _ in range(200):  # over one connection, each body after its head
+                await up.client.get("/chunked/20")
+            report = {
+                "outcomes": outcomes,
+                "before": before,
+                "after": after,
+                "kept": [kept, held()],
+                "up": up.status(),
+            }
     print(json.dumps(report))
 
 

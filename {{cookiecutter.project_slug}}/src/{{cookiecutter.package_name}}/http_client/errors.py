@@ -43,7 +43,7 @@ _MESSAGES: dict[type[httpx.TransportError], str] = {
     httpx.WriteTimeout: "the request's body is not taken",
     httpx.RemoteProtocolError: "the response is not whole, or not HTTP",
     httpx.ProxyError: "the proxy refused",
-    httpx.LocalProtocolError: "the request's URL or headers are not valid",
+    httpx.LocalProtocolError: "the request's URL, headers or length are not valid",
 }
 
 
@@ -57,11 +57,16 @@ def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.
     cause: BaseException | None = error
     seen: set[BaseException] = set()  # causes may run in a circle
     while cause and cause not in seen and not issubclass(kind, httpx.TimeoutException):
-        if isinstance(cause, OSError) and cause.strerror:  # the innermost is the system's own
+        # The innermost is the system's own; aiohttp puts the URL into some of those it makes.
+        if isinstance(cause, OSError) and cause.strerror and not _is_aiohttps(cause):
             reason = f": {cause.strerror}"
         seen.add(cause)
         cause = cause.__cause__ or cause.__context__
     return kind(message + reason)
+
+
+def _is_aiohttps(error: BaseException) -> bool:
+    return type(error).__module__.startswith("aiohttp")
 
 
 def upstream_of(failure: Exception) -> str | None:

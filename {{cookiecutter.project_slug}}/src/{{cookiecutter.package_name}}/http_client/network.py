@@ -1,4 +1,4 @@
-"""What the engine needs of the machine: certificates to trust, and proxies."""
+"""What the engines need of the machine: certificates to trust, and proxies."""
 
 import ssl
 import urllib.request

@@ -1,0 +1,37 @@
+"""Requests that are sent as they are meant, or not at all.
+
+The libraries beneath let pass different ones, over HTTP/2 most of all.
+"""
+
+import re
+from collections.abc import AsyncIterator
+
+import {{ cookiecutter.__httpx }}
+
+from .errors import translated
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_LINE_BREAK = re.compile(rb"[\0\r\n]")
+
+
+def check(request: httpx.Request) -> None:
+    """Raise httpx.LocalProtocolError for a method or header that would be read as another."""
+    if not _TOKEN.fullmatch(request.method.encode()) or not all(
+        _TOKEN.fullmatch(name) and not _LINE_BREAK.search(value)
+        for name, value in request.headers.raw
+    ):
+        raise translated(httpx.LocalProtocolError, ValueError())
+
+
+async def as_announced(request: httpx.Request) -> AsyncIterator[bytes]:
+    """A streamed body; raises httpx.LocalProtocolError if its ``Content-Length`` is not true."""
+    assert isinstance(request.stream, httpx.AsyncByteStream)
+    announced = request.headers.get("Content-Length")
+    size = 0
+    async for chunk in request.stream:
+        size += len(chunk)
+        if announced is not None and size > int(announced):
+            break
+        yield chunk
+    if announced is not None and size != int(announced):
+        raise translated(httpx.LocalProtocolError, ValueError())
