@@ -10,7 +10,16 @@ from ..service import client_for
 from ..upstream import Upstream
 
 
-@pytest.mark.parametrize("path", ["/large/100001", "/chunked/100", "/gzip/100001"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/large/100001",
+        "/chunked/100",
+        "/gzip/100001",
+        "/gzip/100001?content-encoding=identity,%09gzip",
+        "/gzip/100001?content-encoding=gzip%C2%A0",
+    ],
+)
 async def test_body_over_the_cap(upstream: Upstream, path: str) -> None:
     """A body is capped whether it tells its length or not, raw and decoded."""
     async with client_for(upstream, max_response_bytes=100_000) as client:
@@ -40,8 +49,9 @@ async def test_cap_is_lifted_explicitly(upstream: Upstream) -> None:
     """A call may set a cap of its own, or none."""
     async with client_for(upstream, max_response_bytes=10) as client:
         whole = await client.get("/large/1000", extensions={"max_response_bytes": None})
-        with pytest.raises(ResponseTooLarge):
-            await client.get("/large/1000", extensions={"max_response_bytes": 999})
+        for size in (999, 0):
+            with pytest.raises(ResponseTooLarge):
+                await client.get("/large/1000", extensions={"max_response_bytes": size})
 
     assert len(whole.content) == 1000
 

@@ -1,9 +1,11 @@
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
+from {{ cookiecutter.package_name }}.http_client.errors import DeadlineExceeded
 from {{ cookiecutter.package_name }}.settings import Settings
 
 from ..service import client_for
@@ -34,7 +36,7 @@ async def test_nothing_is_set_on_the_shared_client(upstream: Upstream) -> None:
 
 async def test_credentials_go_to_their_own_upstream(upstream: Upstream) -> None:
     """The token and the headers of an upstream are sent to it, and by no other client."""
-    login = {"bearer_token": "t0ken", "headers": {"X-Api-Key": "k3y"}}
+    login = {"bearer_token": "t0ken", "headers": {"X-Api-Key": "k3y", "authorization": "none"}}
     settings = Settings.model_validate(
         {"upstreams": {"up": {"base_url": upstream.url, **login}, "b": {"base_url": upstream.url}}}
     )
@@ -75,13 +77,62 @@ async def test_authentication_with_requests_of_its_own(upstream: Upstream) -> No
     assert response.json()["authorization"] == "Bearer 200"
 
 
-async def test_invalid_request_is_not_sent(upstream: Upstream) -> None:
-    """A header that would smuggle another is refused, by the same error on each engine."""
+async def test_authentication_has_the_calls_deadline(upstream: Upstream) -> None:
+    """However many requests an ``httpx.Auth`` sends."""
+
+    class Endless(httpx.Auth):
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            while True:
+                yield httpx.Request("GET", f"{upstream.url}/slow-redirect")
+
+    async with client_for(upstream, total_timeout_s=0.5) as client, asyncio.timeout(5):
+        with pytest.raises(DeadlineExceeded):
+            await client.get("/", auth=Endless())
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        ("GET", "X-Forged", "a\r\nX-Other: b"),
+        ("GET", "X-Forged", "a\0b"),
+        ("GET", "X: y", "b"),
+        ("GET", "", "nameless"),
+        ("GET / HTTP/1.1\r\nX:", "X-Fine", "a"),
+        ("", "X-Fine", "a"),
+    ],
+)
+async def test_invalid_request_is_not_sent(
+    upstream: Upstream, method: str, name: str, value: str
+) -> None:
+    """What would be read as another request is refused, by the same error on each engine."""
     async with client_for(upstream) as client:
         with pytest.raises(httpx.LocalProtocolError):
-            await client.get("/", headers={"X-Forged": "a\r\nX-Other: b"})
+            await client.request(method, "/", headers={name: value})
 
     assert upstream.seen == []
+
+
+@pytest.mark.parametrize("size", [9, 11])
+async def test_body_of_another_length_than_announced(upstream: Upstream, size: int) -> None:
+    """It is neither cut nor waited for."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * size
+
+    async with client_for(upstream) as client, asyncio.timeout(5):
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.post("/", content=body(), headers={"Content-Length": "10"})
+
+
+@pytest.mark.parametrize("location", ["http://xn--a.com/", "x:y", "%01"])
+async def test_location_that_cannot_be_read(upstream: Upstream, location: str) -> None:
+    """A redirect that is not followed is an answer like any other."""
+    async with client_for(upstream) as client:
+        response = await client.get(f"/status/302?location={location}")
+
+    assert response.status_code == 302
 
 
 async def test_redirected_get_has_no_body(upstream: Upstream) -> None:

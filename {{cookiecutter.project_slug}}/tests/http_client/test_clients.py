@@ -33,10 +33,12 @@ async def test_opening_is_all_or_nothing(
     ]
 
 
-async def test_closing_waits_for_calls_in_flight(upstream: Upstream) -> None:
+@pytest.mark.parametrize("name", ["default", "up"])
+async def test_closing_waits_for_calls_in_flight(upstream: Upstream, name: str) -> None:
     """A call that is under way at shutdown ends well."""
     async with clients_for(upstream) as clients:
-        call = asyncio.create_task(clients.upstreams["up"].client.get("/gate"))
+        client = {"default": clients.default, **clients.upstreams}[name].client
+        call = asyncio.create_task(client.get(f"{upstream.url}/gate"))
         await upstream.busy()
         asyncio.get_running_loop().call_later(0.1, upstream.gate.set)
 

@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from {{ cookiecutter.package_name }}.http_client.engine import Engine
+from {{ cookiecutter.package_name }}.http_client.network import ssl_context
 from {{ cookiecutter.package_name }}.settings import HTTPSettings
 
 from ..service import client_for
@@ -29,6 +30,16 @@ async def test_one_connection_serves_sequential_calls(upstream: Upstream) -> Non
             await client.get("/")
 
     assert (len(upstream.seen), upstream.connections) == (1000, 1)
+
+
+async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> None:
+    """After KEEPALIVE_EXPIRY_S the upstream may be about to cut it, so a new one is opened."""
+    async with client_for(upstream, keepalive_expiry_s=0.1) as client:
+        await client.get("/")
+        await asyncio.sleep(0.3)
+        await client.get("/")
+
+    assert upstream.connections == 2
 
 
 @pytest.mark.parametrize(
@@ -82,7 +93,7 @@ async def test_upstream_that_does_not_read(engine: httpx.AsyncClient, upstream: 
 
 
 async def test_tls(tmp_path: Path) -> None:
-    """A certificate is trusted through CA_BUNDLE, and not without it."""
+    """A certificate is trusted through CA_BUNDLE, read once for all, and not without it."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -95,20 +106,25 @@ async def test_tls(tmp_path: Path) -> None:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await client.get("/")
 
+    assert ssl_context(bundle, False) is ssl_context(bundle, False)
+
 
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_proxy_of_the_environment(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
-    """HTTP_PROXY counts with TRUST_ENV, and only then."""
+    """HTTP_PROXY counts with TRUST_ENV, and only then, but not where NO_PROXY says."""
     async with Upstream() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:pass@"))
         async with client_for(upstream, trust_env=trusted) as client:
             await client.get("/through")
+            monkeypatch.setenv("no_proxy", "localhost")
+            await client.get("/straight")
 
     assert [request.target for request in proxy.seen] == [f"{upstream.url}/through"] * trusted
     assert all("proxy-authorization" in request.headers for request in proxy.seen)
-    assert len(upstream.seen) == (not trusted)
+    straight = ["/through"] * (not trusted) + ["/straight"]
+    assert [request.target for request in upstream.seen] == straight
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, ZeroDivisionError])

@@ -1,6 +1,8 @@
+import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.errors import URLNotAllowed
+from {{ cookiecutter.package_name }}.http_client.origin import origin_of
 
 from ..service import client_for, settings_for
 from ..upstream import Upstream
@@ -28,6 +30,14 @@ async def test_redirects_elsewhere_are_refused(upstream: Upstream) -> None:
                 await client.get(path)
 
         assert other.seen == []
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("HTTP", 80), ("HTTPS", 443)])
+def test_default_port_goes_without_saying(scheme: str, port: int) -> None:
+    """An origin is the same with its default port or without, in capitals or not."""
+    written, bare = f"{scheme}://HOST:{port}/", f"{scheme.lower()}://host"
+
+    assert origin_of(httpx.URL(written)) == origin_of(httpx.URL(bare))
 
 
 async def test_settings_hold_no_credentials_in_the_url(upstream: Upstream) -> None:

@@ -29,7 +29,7 @@ async def test_each_outcome_is_one_line(
     async with client_for(upstream, attempt_timeout_s=0.2, max_attempts=2) as client:
         cancelled = asyncio.create_task(client.get("/gate"))
         await upstream.busy()
-        cancelled.cancel()
+        cancelled.cancel("s3cret")
         await asyncio.wait([cancelled])
         await client.get("/flaky/1")
         for path in ["/drop", "/hang", "/short"]:
@@ -52,6 +52,7 @@ async def test_each_outcome_is_one_line(
         "ReadTimeout",
         "RemoteProtocolError",
     ]
+    assert calls(caplog)[0]["error"] == "CancelledError"  # without its message, not being httpx's
     assert all(call["upstream"] == "up" and call["duration_ms"] > 0 for call in calls(caplog))
 
 

@@ -63,7 +63,10 @@ class CircuitBreaker(Layer):
         failed = response.status_code in _UNAVAILABLE
 
         def ended(failure: BaseException | None) -> None:
-            self._record(probe, closings, failed if failure is None else _failed(failure, request))
+            if failed or failure is None:  # a status tells, whatever becomes of the body
+                self._record(probe, closings, failed)
+            else:
+                self._record(probe, closings, _failed(failure, request))
 
         response.stream = Body(stream_of(response), ended)
         return response

@@ -33,10 +33,13 @@ class ResponseCap(Layer):
         response = await self.inner.handle_async_request(request)
         if request.method == "HEAD" or response.status_code in {204, 304}:
             return response  # its headers are those of a body that is not sent
-        max_bytes = request.extensions.get("max_response_bytes", self._max_bytes) or math.inf
+        max_bytes = request.extensions.get("max_response_bytes", self._max_bytes)
+        max_bytes = math.inf if max_bytes is None else max_bytes
         headers = response.headers
         length = headers.get("Content-Length", "")
-        codings = headers.get("Content-Encoding", "").replace(" ", "").lower().split(",")
+        # Read as httpx reads them: what is overlooked here, it would decode.
+        told = headers.get_list("Content-Encoding", split_commas=True)
+        codings = [coding.strip().lower() for coding in told]
         known = [coding for coding in codings if coding in _DECODED_BY_HTTPX]
         try:
             if length.isdecimal() and int(length) > max_bytes:

@@ -1,13 +1,18 @@
 """The client that handlers are given."""
 
 import asyncio
+import math
 import re
+from contextvars import ContextVar
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings, UpstreamSettings
 from .cap import ACCEPT_ENCODING
+
+# In a context and not in the request, because redirects and authentication make their own.
+_deadline: ContextVar[float] = ContextVar("deadline")
 
 
 class ManagedClient(httpx.AsyncClient):
@@ -16,16 +21,17 @@ class ManagedClient(httpx.AsyncClient):
     def __init__(
         self, name: str | None, settings: HTTPSettings, transport: httpx.AsyncBaseTransport
     ) -> None:
-        headers = {"Accept-Encoding": ACCEPT_ENCODING}
+        headers = httpx.Headers({"Accept-Encoding": ACCEPT_ENCODING})
         base_url = ""
         if isinstance(settings, UpstreamSettings):
             base_url = str(settings.base_url)
-            headers |= {key: value.get_secret_value() for key, value in settings.headers.items()}
+            for key, value in settings.headers.items():
+                headers[key] = value.get_secret_value()
             if settings.bearer_token is not None:
                 headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
         super().__init__(
             transport=transport,
-            event_hooks={"request": [self._mark]},
+            event_hooks={"request": [self._mark], "response": [_drop_unreadable_location]},
             base_url=base_url,
             headers=headers,
             follow_redirects=settings.follow_redirects,
@@ -40,23 +46,23 @@ class ManagedClient(httpx.AsyncClient):
         self._total_timeout_s = settings.total_timeout_s
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        # Here and not in a layer, so that a call has one deadline with all its redirects.
-        request.extensions = {**request.extensions, **self._marks()}
-        response = await super().send(request, **options)
+        # Here and not in a layer, so that a call has one deadline with all its redirects, and
+        # with the requests that an ``httpx.Auth`` sends.
+        outer = _deadline.get(math.inf)
+        _deadline.set(asyncio.get_running_loop().time() + self._total_timeout_s)
+        try:
+            response = await super().send(request, **options)
+        finally:
+            _deadline.set(outer)
         # httpx would look any charset up among Python's codecs, where zlib and idna are, too.
-        told = "charset" in response.headers.get("Content-Type", "")
+        told = "charset" in response.headers.get("Content-Type", "").lower()
         if told and not _TEXT.fullmatch(response.charset_encoding or ""):
             response.encoding = "utf-8"
         return response
 
     async def _mark(self, request: httpx.Request) -> None:
-        # An ``httpx.Auth`` may send requests of its own, which do not pass ``send``.
-        for name, value in self._marks().items():
-            request.extensions.setdefault(name, value)
-
-    def _marks(self) -> dict[str, Any]:
-        deadline = asyncio.get_running_loop().time() + self._total_timeout_s
-        return {"deadline": deadline, "upstream": self._name}
+        marks = {"deadline": _deadline.get(), "upstream": self._name}
+        request.extensions = {**request.extensions, **marks}
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -69,6 +75,17 @@ class ManagedClient(httpx.AsyncClient):
     @cookies.setter
     def cookies(self, _: object) -> None:
         raise AttributeError("the client is shared: give the call a Cookie header instead")
+
+
+async def _drop_unreadable_location(response: httpx.Response) -> None:
+    # httpx raises for a Location that it cannot read, also where it is not to follow it.
+    if response.has_redirect_location:
+        try:
+            url = httpx.URL(response.headers["Location"])
+            if url.scheme and not url.host:
+                url.copy_with(host=response.url.host)
+        except (httpx.InvalidURL, UnicodeError):
+            del response.headers["Location"]
 
 
 class _NoCookies(httpx.Cookies):

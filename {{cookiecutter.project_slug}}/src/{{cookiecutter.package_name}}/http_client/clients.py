@@ -35,6 +35,7 @@ class Managed:
     engine: Engine
     limit: ConcurrencyLimit
     breaker: CircuitBreaker | None
+    base_url: httpx.URL | None
 
     def status(self) -> dict[str, int | str]:
         return {
@@ -61,13 +62,15 @@ def build(name: str | None, settings: HTTPSettings, engine: Engine) -> Managed:
     transport = limit = ConcurrencyLimit(
         transport, settings.max_connections, settings.pool_timeout_s
     )
+    base_url = None
     if isinstance(settings, UpstreamSettings):
-        transport = OriginGuard(transport, httpx.URL(str(settings.base_url)))
+        base_url = httpx.URL(str(settings.base_url))
+        transport = OriginGuard(transport, base_url)
 {% if cookiecutter.telemetry %}
     transport = Telemetry(transport, name or "default", engine, limit, breaker)
 {% endif %}
     transport = Outcome(transport)
-    return Managed(ManagedClient(name, settings, transport), engine, limit, breaker)
+    return Managed(ManagedClient(name, settings, transport), engine, limit, breaker, base_url)
 
 
 @dataclass
@@ -85,9 +88,11 @@ class Clients:
         if not candidates or url.userinfo:
             raise URLNotAllowed("the URL is not at a configured upstream")
 
+        asked = url.raw_path.partition(b"?")[0].rstrip(b"/") + b"/"
+
         def fit(client: httpx.AsyncClient) -> int:
-            path = client.base_url.raw_path
-            return len(path) if url.raw_path.startswith(path) else -1
+            path = client.base_url.raw_path  # to which httpx has added a slash
+            return len(path) if asked.startswith(path) else -1
 
         # Upstreams of one host, each with its path: their credentials are not interchangeable.
         return max(candidates, key=fit)
@@ -97,8 +102,10 @@ class Clients:
         self.draining = True
         try:
             async with asyncio.timeout(grace_s):
-                for managed in (self.default, *self.upstreams.values()):
-                    await managed.limit.idle()
+                limits = [each.limit for each in (self.default, *self.upstreams.values())]
+                while any(limit.in_flight for limit in limits):  # one call may begin another
+                    for limit in limits:
+                        await limit.idle()
         except TimeoutError:
             log.warning("closing clients with calls in flight", extra={"grace_s": grace_s})
 

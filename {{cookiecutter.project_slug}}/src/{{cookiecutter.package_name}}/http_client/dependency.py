@@ -31,7 +31,7 @@ def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
 
     async def client(clients: OpenClients) -> httpx.AsyncClient:
         try:
-            return clients.upstreams[name].client
+            return clients.upstreams[name.lower()].client
         except KeyError:
             raise RuntimeError(
                 f"There is no upstream {name!r}. Set APP_UPSTREAMS__{name.upper()}__BASE_URL."

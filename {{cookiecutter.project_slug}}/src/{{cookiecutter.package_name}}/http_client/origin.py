@@ -28,4 +28,5 @@ class OriginGuard(Layer):
 
 def origin_of(url: httpx.URL) -> Origin:
     """Scheme, host and port (RFC 6454), the default port spelled out."""
-    return url.scheme, url.raw_host, url.port or _DEFAULT_PORTS.get(url.scheme)
+    port = _DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port
+    return url.scheme, url.raw_host, port

@@ -112,5 +112,6 @@ def _retry_after_s(response: httpx.Response) -> float:
     if value.isdecimal():
         return float(value)
     with contextlib.suppress(OverflowError, TypeError, ValueError):
-        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        when = parsedate_to_datetime(value)  # in one of its forms without a zone
+        return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return 0
