@@ -58,14 +58,18 @@ async def test_clients_live_as_long_as_the_application(
     assert all(record["is_closed"] for record in closed)
 
 
-async def test_client_outside_the_lifespan(upstream: Upstream) -> None:
-    """A client that is not open yet is a clear error, and so is one that is closed."""
+async def test_client_outside_the_lifespan(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before it, a client is an error that says what to do; after it, one that says closed."""
     app = with_identity(create_app(settings_for(upstream)))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://service"
     ) as service:
         response = await service.get("/identity")
     assert response.status_code == 500
+    assert "clients are not open" in caplog.text
+    assert "enter `app.router.lifespan_context(app)` in a test" in caplog.text
 
     kept: list[httpx.AsyncClient] = []
 

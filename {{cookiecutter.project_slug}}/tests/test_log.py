@@ -22,7 +22,7 @@ def logged(capsys: pytest.CaptureFixture[str], format: str) -> str:
     token = log.request_id.set("the-request")
     logging.getLogger("ours.child").info("it's %s", "done", extra={"upstream": "up", "ümlaut": 1})
     try:
-        raise ValueError("broken\nin two lines")
+        raise ValueError("broken\nin two lines, at 'https://me:s3cret@host/path?token=s3cret'")
     except ValueError:
         logging.getLogger("uvicorn.error").exception("failed", extra={"color_message": "!"})
     logging.getLogger("httpx").info("HTTP Request: GET http://host/?token=s3cret")
@@ -39,7 +39,8 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert (done["upstream"], done["ümlaut"]) == ("up", 1)
     assert done["request_id"] == failed["request_id"] == "the-request"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", done["timestamp"])
-    assert "broken" in failed["exception"]
+    assert "broken\nin two lines, at 'https://host/path'" in failed["exception"]
+    assert "s3cret" not in failed["exception"]
     assert "color_message" not in failed
 
 
@@ -50,4 +51,5 @@ def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "it's done" in out
     assert "upstream=up" in out
     assert "\x1b[" not in out
+    assert "broken\nin two lines" in out
     assert "s3cret" not in out

@@ -1,3 +1,5 @@
+import asyncio
+
 import {{ cookiecutter.__httpx }}
 import pytest
 from fastapi import APIRouter, Depends, HTTPException
@@ -61,15 +63,27 @@ async def test_routes_of_ones_own(upstream: Upstream) -> None:
     async def own(path: str, up: httpx.AsyncClient = Depends(named("up"))) -> str:  # noqa: B008 (as many write it)
         return (await up.get(path)).raise_for_status().text
 
+    @router.get("/together/{path:path}")
+    async def together(path: str, up: httpx.AsyncClient = Depends(named("UP"))) -> None:  # noqa: B008 (as many write it)
+        async with asyncio.TaskGroup() as calls:
+            for each in path.split("+"):
+                calls.create_task(up.get(each)) if each else calls.create_task(broken())
+
+    async def broken() -> None:
+        raise ZeroDivisionError
+
     app = create_app(settings_for(upstream, **ONCE))
     app.include_router(router)
     async with serving(app) as service:
+        one_of_two = await service.get("/together//drop+/")
+        and_a_bug = await service.get("/together//drop+")
         dropped = await service.get("/own/drop")
         refused = await service.get("/own/status/404")
         foreign = await service.get("/own/http://elsewhere.invalid/")
 
     assert [dropped.status_code, refused.status_code, foreign.status_code] == [502, 502, 400]
     assert refused.json()["type"] == "urn:problem-type:upstream-status"
+    assert (one_of_two.status_code, and_a_bug.status_code) == (502, 500)
 
 
 async def test_failure_of_the_service(upstream: Upstream) -> None:

@@ -1,6 +1,7 @@
 """Shapes log records: one line each on stdout, whoever wrote them, uvicorn included."""
 
 import os
+import re
 import sys
 from contextvars import ContextVar
 from typing import Any
@@ -35,7 +36,6 @@ def config(level: str, format: str) -> dict[str, Any]:
 def json_formatter() -> structlog.stdlib.ProcessorFormatter:
     """One JSON object a line, for machines."""
     return _formatter(
-        structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(),
     )
 
@@ -53,7 +53,7 @@ def console_formatter() -> structlog.stdlib.ProcessorFormatter:
     )
 
 
-def _formatter(*rendering: Processor) -> structlog.stdlib.ProcessorFormatter:
+def _formatter(rendering: Processor) -> structlog.stdlib.ProcessorFormatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -64,13 +64,28 @@ def _formatter(*rendering: Processor) -> structlog.stdlib.ProcessorFormatter:
             structlog.stdlib.ExtraAdder(),
             _drop_color_message,
         ],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _hide_secrets_of_urls,
+            rendering,
+        ],
     )
 
 
 def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     # On the formatter, not in a filter: a logger's filters do not see its children's records.
     event["request_id"] = request_id.get()
+    return event
+
+
+_URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
+
+
+def _hide_secrets_of_urls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    # httpx's own exceptions tell whole URLs, and tracebacks of others tell them as their cause.
+    if "exception" in event:
+        event["exception"] = _URL.sub(r"\1\2", event["exception"])
     return event
 
 

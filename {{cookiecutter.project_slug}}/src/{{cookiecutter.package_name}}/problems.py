@@ -57,6 +57,7 @@ def install(app: FastAPI) -> None:
     """Answer failures with problems in this application, and not in those mounted in it."""
     app.add_exception_handler(httpx.HTTPError, _failure)
     app.add_exception_handler(httpx.InvalidURL, _failure)
+    app.add_exception_handler(ExceptionGroup, _failures)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refusal)
 
@@ -98,6 +99,18 @@ async def _failure(_: Request, failure: Exception) -> JSONResponse:
         upstream=errors.upstream_of(failure),
         headers={"Retry-After": str(retry_after)} if retry_after else None,
     )
+
+
+async def _failures(request: Request, failures: Exception) -> JSONResponse:
+    """Those of calls in a task group: told as the first, if there is nothing else in it."""
+    assert isinstance(failures, ExceptionGroup)
+    known, others = failures.split((httpx.HTTPError, httpx.InvalidURL))
+    if others is not None or known is None:
+        raise failures
+    first: Exception = known
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return await _failure(request, first)
 
 
 async def _invalid(_: Request, failure: Exception) -> JSONResponse:

@@ -78,7 +78,7 @@ class HTTPSettings(BaseModel):
     max_connections: Annotated[int, Field(gt=0)] = 100
     """Most calls at the upstream at once, from one worker process."""
     keepalive_expiry_s: Seconds = 4
-    """Idle time after which a connection is dropped, in seconds; many servers cut at 5."""
+    """Idle time after which a connection is not used again, in seconds; many servers cut at 5."""
     max_attempts: Annotated[int, Field(gt=0)] = 3
     """Most times a call is sent when it is safe to repeat; 1 turns retries off."""
     backoff_base_s: Seconds = 0.2

@@ -53,7 +53,7 @@ async def test_allowed_origins(upstream: Upstream, monkeypatch: pytest.MonkeyPat
 
 
 async def test_stream_passes_on(upstream: Upstream) -> None:
-    """Status, type and body are the upstream's, of any size."""
+    """Status, type and body are the upstream's, of any size; no browser runs its scripts."""
     settings = settings_for(upstream, max_response_bytes=1000)
     async with serving(create_app(settings)) as service:
         large = await service.get("/external/stream", params={"url": f"{upstream.url}/chunked/99"})
@@ -61,6 +61,8 @@ async def test_stream_passes_on(upstream: Upstream) -> None:
 
     assert (large.status_code, len(large.content)) == (200, 99 * 1024)
     assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Content-Security-Policy"] == "sandbox"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_stream_that_fails(upstream: Upstream) -> None:
@@ -95,9 +97,10 @@ async def test_charset_of_the_upstream_is_harmless(upstream: Upstream, charset: 
     upstream.body = "ümlaut \\ud800".encode()
     url = f"{upstream.url}/body?content-type=text/plain;charset={charset}"
     async with service_for(upstream) as service:
-        answer = await service.get("/external", params={"url": url})
+        for target in (url, url.replace("charset", "Charset")):
+            answer = await service.get("/external", params={"url": target})
 
-    assert answer.json() == {"result": "ümlaut \\ud800", "status": 200}
+            assert answer.json() == {"result": "ümlaut \\ud800", "status": 200}
 
 
 async def test_redirects_are_data(upstream: Upstream) -> None:
@@ -120,20 +123,26 @@ async def test_redirects_are_data(upstream: Upstream) -> None:
 
 
 async def test_upstreams_of_one_host(upstream: Upstream) -> None:
-    """The path says whose credentials are sent."""
+    """The path says whose credentials are sent, if the origin is allowed anyway or not."""
     settings = Settings.model_validate(
         {
             "upstreams": {
                 "one": {"base_url": f"{upstream.url}/echo/one", "bearer_token": "1"},
                 "two": {"base_url": f"{upstream.url}/echo/two", "bearer_token": "2"},
-            }
+            },
+            "external_allowed_origins": [upstream.url],
         }
     )
     async with serving(create_app(settings)) as service:
-        for name in ("one", "two"):
-            await service.get("/external", params={"url": f"{upstream.url}/echo/{name}/x"})
+        for path in ("one/x", "two/x", "two", "two?x=1"):
+            await service.get("/external", params={"url": f"{upstream.url}/echo/{path}"})
+        await service.get("/external")
 
-    assert [request.headers["authorization"] for request in upstream.seen] == [
-        "Bearer 1",
-        "Bearer 2",
+    sent = [(request.target, request.headers["authorization"]) for request in upstream.seen]
+    assert sent == [
+        ("/echo/one/x", "Bearer 1"),
+        ("/echo/two/x", "Bearer 2"),
+        ("/echo/two", "Bearer 2"),
+        ("/echo/two?x=1", "Bearer 2"),
+        ("/echo/one", "Bearer 1"),
     ]

@@ -1,10 +1,12 @@
 """Calls a configured upstream: to try it out, and as an example."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import anyio
 import {{ cookiecutter.__httpx }}
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
@@ -36,19 +38,31 @@ async def external(clients: OpenClients, url: Target = None) -> Answer:
 
 
 @router.get("/external/stream", response_class=StreamingResponse)
-async def stream(clients: OpenClients, url: Target = None) -> StreamingResponse:
+async def stream(caller: Request, clients: OpenClients, url: Target = None) -> Response:
     """The same, passed on while it arrives, of any size and within the total deadline."""
     client, target = _allowed(clients, url)
     request = client.build_request("GET", target, extensions={"max_response_bytes": None})
-    upstream = await client.send(request, stream=True, follow_redirects=False)
-    try:
-        chunks = upstream.aiter_bytes()
-        # Wait for some of the body, so that an upstream that breaks off is told as a problem.
-        first = await anext(chunks, b"")
-        return _Relay(upstream, first, chunks)
-    except BaseException:
-        await upstream.aclose()
-        raise
+    with anyio.CancelScope() as waiting:
+        leaving = asyncio.create_task(_until_left(caller, waiting))
+        try:
+            upstream = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                chunks = upstream.aiter_bytes()
+                # Wait for some of the body, so that one that breaks off is told as a problem.
+                first = await anext(chunks, b"")
+                return _Relay(upstream, first, chunks)
+            except BaseException:
+                await upstream.aclose()
+                raise
+        finally:
+            leaving.cancel()
+    return Response(status_code=499)  # which nobody is there to read
+
+
+async def _until_left(caller: Request, waiting: anyio.CancelScope) -> None:
+    while (await caller.receive())["type"] != "http.disconnect":
+        pass
+    waiting.cancel()
 
 
 def _allowed(clients: Clients, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
@@ -56,7 +70,8 @@ def _allowed(clients: Clients, url: str | None) -> tuple[httpx.AsyncClient, http
         first = next(iter(clients.upstreams.values()), None)
         if first is None:
             raise URLNotAllowed("there is no upstream, so a URL is needed")
-        return first.client, first.client.base_url
+        assert first.base_url is not None
+        return first.client, first.base_url
     target = httpx.URL(url)
     return clients.for_url(target), target
 
