@@ -34,6 +34,8 @@ class Call:
     once: bool = False
     """Whether it must not be repeated after it may have been received."""
     attempts: int = 0
+    begun: list[float] = field(default_factory=list)
+    """When each attempt began."""
     under_way: bool = False
     may_be_received: bool = False
     deadline: float = math.inf
@@ -109,6 +111,7 @@ class _Attempt:
         self._count(1)
         engine.attempts += 1
         call.attempts += 1
+        call.begun.append(asyncio.get_running_loop().time())
         call.may_be_received = True
 
     async def close(self, closing_s: float) -> None:
