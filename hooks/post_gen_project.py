@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 # Answers reach this file as JSON without an apostrophe, so none of them ends the literal.
 ANSWERS = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
@@ -33,19 +32,25 @@ def remove_empty_directories() -> None:
     for top in (".github", "deploy"):
         for directory, _, _ in os.walk(top, topdown=False):
             with contextlib.suppress(OSError):
-                Path(directory).rmdir()
+                os.rmdir(directory)
 
 
 def make_repository() -> None:
-    project = Path.cwd()
-    if any((directory / ".git").exists() for directory in (project, *project.parents)):
+    if is_in_a_repository(os.getcwd()):
         return
     if not succeeds("git", "init", "--quiet", "--initial-branch=main", seconds=10):
         print("There is no Git repository yet: type `git init` when git is installed.")
 
 
+def is_in_a_repository(directory: str) -> bool:
+    parent = os.path.dirname(directory)
+    return os.path.exists(os.path.join(directory, ".git")) or (
+        parent != directory and is_in_a_repository(parent)
+    )
+
+
 def lock_dependencies() -> None:
-    if Path("uv.lock").exists():
+    if os.path.exists("uv.lock"):
         return
     if shutil.which("uv") is None:
         print("uv is not installed yet: type `pipx install uv`, or see https://docs.astral.sh/uv")
