@@ -166,7 +166,8 @@ class Upstream:
             case "gzip":
                 encoder = zlib.compressobj(wbits=_GZIP)
                 body = encoder.compress(b"x" * int(argument)) + encoder.flush()
-                _send(writer, 200, body, query or "content-encoding=gzip")
+                coding = query if "encoding" in query else "content-encoding=gzip"
+                _send(writer, 200, body, coding)
             case "undecodable":
                 _send(writer, 200, b"this is not gzip", "content-encoding=gzip")
             case "keep-alive-cut":  # answers, and cuts the connection on its next use

@@ -35,9 +35,7 @@ def config(level: str, format: str) -> dict[str, Any]:
 
 def json_formatter() -> structlog.stdlib.ProcessorFormatter:
     """One JSON object a line, for machines."""
-    return _formatter(
-        structlog.processors.JSONRenderer(),
-    )
+    return _formatter(structlog.processors.JSONRenderer())
 
 
 def console_formatter() -> structlog.stdlib.ProcessorFormatter:
@@ -47,7 +45,7 @@ def console_formatter() -> structlog.stdlib.ProcessorFormatter:
         structlog.dev.ConsoleRenderer(
             colors=colors,
             event_key="message",
-            # structlog's own choice shows local variables, and so secrets, where rich is installed.
+            # They are text by now, and this alone takes that without a warning.
             exception_formatter=structlog.dev.plain_traceback,
         )
     )

@@ -1,6 +1,7 @@
 """The client that handlers are given."""
 
 import asyncio
+import contextlib
 import math
 import re
 from contextvars import ContextVar
@@ -80,12 +81,12 @@ class ManagedClient(httpx.AsyncClient):
 async def _drop_unreadable_location(response: httpx.Response) -> None:
     # httpx raises for a Location that it cannot read, also where it is not to follow it.
     if response.has_redirect_location:
-        try:
+        with contextlib.suppress(httpx.InvalidURL, UnicodeError):
             url = httpx.URL(response.headers["Location"])
             if url.scheme and not url.host:
                 url.copy_with(host=response.url.host)
-        except (httpx.InvalidURL, UnicodeError):
-            del response.headers["Location"]
+            return
+        del response.headers["Location"]
 
 
 class _NoCookies(httpx.Cookies):
