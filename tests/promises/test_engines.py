@@ -57,6 +57,13 @@ def test_an_engine_sends_once(reports: dict[str, Any], name: str) -> None:
     assert 0 == reports[name]["requests to the silent"]
 
 
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_idle_connections_are_probed(reports: dict[str, Any], name: str) -> None:
+    """TCP's keep-alive is on, so that a peer that is gone without a word is noticed."""
+
+    assert [True] == reports[name]["keep-alive"]
+
+
 def test_no_message_holds_a_query(reports: dict[str, Any]) -> None:
     """aiohttp's own tell whole URLs when the connection breaks while a body is sent."""
 

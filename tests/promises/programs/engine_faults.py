@@ -4,9 +4,12 @@ With POST, so that it matters whether the upstream has seen the request.
 """
 
 import asyncio
+import contextlib
 import json
+import os
 import socket
 import ssl
+from pathlib import Path
 
 import httpx
 import trustme
@@ -60,6 +63,20 @@ def untrusted() -> ssl.SSLContext:
     return context
 
 
+def probed(url: str) -> list[bool]:
+    """Of each connection to the URL's port, whether the kernel probes an idle peer (Linux)."""
+    port = int(url.rpartition(":")[2])
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(int(descriptor.name))) as opened,
+        ):
+            if opened.getpeername()[1:2] == (port,):
+                found.append(bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)))
+    return found
+
+
 def unused_port() -> int:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -92,6 +109,7 @@ async def main() -> None:
             httpx.AsyncClient(transport=Engine(HTTPSettings()), timeout=TIMEOUT_S) as client,
         ):
             await client.post(f"{kept.url}/keep-alive-cut")
+            keep_alive = probed(kept.url)
             calls = {
                 "refused": told(client, f"http://127.0.0.1:{port}"),
                 "unknown host": told(client, "http://unknown.invalid"),
@@ -112,7 +130,16 @@ async def main() -> None:
             seen = [seen.target for seen in upstream.seen + secure.seen]
             assert kept.connections == 1
     report["refused"][1] = report["refused"][1].replace(str(port), "PORT")
-    print(json.dumps({"told": report, "seen": seen, "requests to the silent": deaf.requests}))
+    print(
+        json.dumps(
+            {
+                "told": report,
+                "seen": seen,
+                "requests to the silent": deaf.requests,
+                "keep-alive": keep_alive,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

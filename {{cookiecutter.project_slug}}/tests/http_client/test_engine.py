@@ -86,6 +86,14 @@ async def test_large_bodies_both_ways(engine: httpx.AsyncClient, upstream: Upstr
     assert len(received.content) == 5_000_000
 
 
+async def test_long_headers_and_expectations(engine: httpx.AsyncClient, upstream: Upstream) -> None:
+    """Header lines of 40 kB arrive, and no 100 is waited for, which most servers never send."""
+    headers = {"Expect": "100-continue"}
+    response = await engine.post(f"{upstream.url}/?x={'y' * 40_000}", content=b"x", headers=headers)
+
+    assert len(response.headers["x"]) == 40_000
+
+
 async def test_upstream_that_does_not_read(engine: httpx.AsyncClient, upstream: Upstream) -> None:
     """A body that the upstream does not take ends with a WriteTimeout."""
     with pytest.raises(httpx.WriteTimeout):
