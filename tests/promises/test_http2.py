@@ -186,14 +186,14 @@ async def test_a_reset_stream_harms_no_other(service: Generated, tmp_path: Path)
 
 
 async def test_goaway_loses_no_call(service: Generated, tmp_path: Path) -> None:
-    """An upstream that ends its connections after a few requests is called over new ones."""
-    async with running(service, tmp_path, requests_per_connection=5) as up:
+    """An upstream that ends its connections after a dozen requests is called over new ones."""
+    async with running(service, tmp_path, requests_per_connection=12) as up:
         one_by_one = [(await up.get("/")).status_code for _ in range(20)]
         at_once = await up.gets("/", 10)
 
     assert [200] * 30 == one_by_one + at_once
     assert {"2"} == up.upstream.versions
-    assert len(up.upstream.connections) > 3
+    assert len(up.upstream.connections) > 2
 
 
 async def test_callers_who_leave_free_their_places(service: Generated, tmp_path: Path) -> None:
