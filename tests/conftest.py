@@ -100,7 +100,6 @@ class Cookiecutter:
     def environment(self) -> dict[str, str]:
         """This environment with another home, no configuration, and neither uv nor git."""
         environment = {**clean_environment(), "HOME": str(self.home), "USERPROFILE": str(self.home)}
-        environment.pop("COOKIECUTTER_CONFIG", None)
         return environment | {"TMPDIR": str(self.temporary), "PATH": ""}
 
     def written(self) -> set[str]:

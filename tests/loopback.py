@@ -209,11 +209,11 @@ def free_port() -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment with its tools on the path, and without settings of a service."""
+    """This environment with its tools on the path, and without settings of a service or of cookiecutter."""
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("APP_", "OTEL_", "PYTEST_", "VIRTUAL_ENV"))
+        if not name.startswith(("APP_", "COOKIECUTTER_", "OTEL_", "PYTEST_", "VIRTUAL_ENV"))
     }
     tools = Path(sys.executable).parent
     # uv trusts what pip trusts: a company's own certificate authority, too.

@@ -8,8 +8,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from command import run
 from conftest import ROOT
-from loopback import clean_environment
 
 PROMPT = "$ "
 PROGRAMS = {
@@ -57,25 +57,13 @@ def test_each_family_of_messages_is_shown() -> None:
 @pytest.mark.parametrize("session", SESSIONS.values(), ids=SESSIONS.keys())
 def test_a_session_shows_what_happens(home: Path, session: str) -> None:
     """Every command of it is run; what `cat` shows is there before."""
-    environment = {**clean_environment(), "HOME": str(home), "PATH": str(home / "bin")}
-    environment.pop("COOKIECUTTER_CONFIG", None)
     happened = ""
     for step in session.removeprefix(PROMPT).split(f"\n{PROMPT}"):
         command, _, shown = step.partition("\n")
         if command.startswith("cat "):
             file = Path(command.removeprefix("cat ").replace("~", str(home)))
             (home / "work" / file).write_text(f"{shown}\n", encoding="utf-8")
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=home / "work",
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = run(home / "work", "/bin/sh", "-c", command, HOME=str(home), PATH=f"{home}/bin")
         told = done.stdout.replace(str(home), "~").replace(sysconfig.get_path("purelib"), "…")
         happened += f"{PROMPT}{command}\n{told}"
 
