@@ -57,16 +57,11 @@ def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.
     cause: BaseException | None = error
     seen: set[BaseException] = set()  # causes may run in a circle
     while cause and cause not in seen and not issubclass(kind, httpx.TimeoutException):
-        # The innermost is the system's own; aiohttp puts the URL into some of those it makes.
-        if isinstance(cause, OSError) and cause.strerror and not _is_aiohttps(cause):
+        if isinstance(cause, OSError) and cause.strerror:  # the innermost is the system's own
             reason = f": {cause.strerror}"
         seen.add(cause)
         cause = cause.__cause__ or cause.__context__
     return kind(message + reason)
-
-
-def _is_aiohttps(error: BaseException) -> bool:
-    return type(error).__module__.startswith("aiohttp")
 
 
 def upstream_of(failure: Exception) -> str | None:
