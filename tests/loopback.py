@@ -209,7 +209,7 @@ def free_port() -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment with its tools on the path, and without settings of a service or of cookiecutter."""
+    """This environment with its tools on the path, and nobody's settings."""
     environment = {
         name: value
         for name, value in os.environ.items()
