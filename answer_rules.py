@@ -73,6 +73,14 @@ def typed(answer: object) -> str:
 # --- Text in the generated files ------------------------------------------------------------
 
 
+def escaped(text: str) -> str:
+    """Return what stands for this text between the quotes of a Python literal, in ASCII.
+
+    For the hooks, which run for each project: to import `json` there takes as long as the rest.
+    """
+    return text.encode("unicode_escape").decode("ascii").replace('"', r"\"")
+
+
 def python_string(text: str) -> str:
     """Return the literal that `ruff format` leaves as it is."""
     quote = "'" if text.count('"') > text.count("'") else '"'
@@ -542,7 +550,7 @@ class AnswerRules(Extension):
         environment.globals["treat_answers_as_data"] = self.treat_answers_as_data
         for function in (
             *(default_slug, default_package, check, complaint, destination),
-            *(parse_upstreams, python_string, toml_string, markdown_text),
+            *(parse_upstreams, python_string, toml_string, markdown_text, escaped),
         ):
             environment.filters[function.__name__] = function
         # Others than cookiecutter itself may write two revisions of a template in one process, as

@@ -4,15 +4,14 @@ All of it is a convenience: whatever fails, the project stays and this ends well
 """
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 
-# Answers reach this file as JSON without an apostrophe, so none of them ends the literal.
-ANSWERS = json.loads(r'''{{ cookiecutter | tojson }}''')  # fmt: skip
-DESTINATION = json.loads(r'''{{ cookiecutter | destination | tojson }}''')  # fmt: skip
+SLUG = "{{ cookiecutter.project_slug | escaped }}"
+UPSTREAMS = "{{ cookiecutter.upstreams | escaped }}"
+DESTINATION = "{{ cookiecutter | destination | escaped }}"
 LOCK_SECONDS = 60
 
 
@@ -76,15 +75,14 @@ def succeeds(*command: str, seconds: float) -> bool:
 
 
 def say_what_is_next() -> None:
-    slug = ANSWERS["project_slug"]
-    path = "external" if ANSWERS["upstreams"].strip() else "readyz"
+    path = "external" if UPSTREAMS.strip() else "readyz"
     print(
         f"""
-{slug} is ready. Start it:
+{SLUG} is ready. Start it:
 
   cd {DESTINATION}
   uv sync
-  uv run {slug}
+  uv run {SLUG}
 
 and call it, in another terminal:
 

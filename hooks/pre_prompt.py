@@ -7,7 +7,6 @@ where the system shows that (Linux); elsewhere cookiecutter's own words must do.
 It runs each time, so it imports little: what it needs for a bad answer takes longer than the rest.
 """
 
-import json
 import os
 import sys
 
@@ -19,6 +18,8 @@ def main() -> None:
     given = dict(word.split("=", 1) for word in words if "=" in word)
     if not given:
         return
+    import json  # noqa: PLC0415 - see above
+
     with open("cookiecutter.json", encoding="utf-8") as file:
         questions = json.load(file)
     if not all(is_readable(questions.get(name), given[name]) for name in given):
