@@ -1,13 +1,13 @@
 """Shapes log records: one line each on stdout, whoever wrote them, uvicorn included."""
 
+import json
+import logging
 import os
 import re
 import sys
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
-
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -20,7 +20,7 @@ def config(level: str, format: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": f"{__name__}.{format}_formatter"}},
+        "formatters": {"line": {"()": f"{__name__}.{format.title()}Formatter"}},
         "handlers": {
             "stdout": {
                 "class": "logging.StreamHandler",
@@ -33,60 +33,61 @@ def config(level: str, format: str) -> dict[str, Any]:
     }
 
 
-def json_formatter() -> structlog.stdlib.ProcessorFormatter:
+class JsonFormatter(logging.Formatter):
     """One JSON object a line, for machines."""
-    return _formatter(structlog.processors.JSONRenderer())
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _encoded(_event(record, self))
 
 
-def console_formatter() -> structlog.stdlib.ProcessorFormatter:
-    """Aligned columns for people, in colour on a terminal unless NO_COLOR says no."""
-    colors = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return _formatter(
-        structlog.dev.ConsoleRenderer(
-            colors=colors,
-            event_key="message",
-            # They are text by now, and this alone takes that without a warning.
-            exception_formatter=structlog.dev.plain_traceback,
-        )
-    )
+class ConsoleFormatter(logging.Formatter):
+    """A line for people, in colour on a terminal unless NO_COLOR says no."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._colors = _COLORS if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = _event(record, self)
+        time = event.pop("timestamp")[11:23]
+        level, message = event.pop("level").upper(), event.pop("message")
+        exception = event.pop("exception", None)
+        if level in self._colors:
+            level = f"\x1b[{self._colors[level]}m{level:8}\x1b[0m"
+        fields = (f"{key}={_shown(value)}" for key, value in event.items() if value is not None)
+        line = f"{time} {level:8} {message:20} {' '.join(fields)}"
+        return line if exception is None else f"{line}\n{exception}"
 
 
-def _formatter(rendering: Processor) -> structlog.stdlib.ProcessorFormatter:
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.processors.EventRenamer("message"),
-            _add_request_id,
-            structlog.stdlib.ExtraAdder(),
-            _drop_color_message,
-        ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            _hide_secrets_of_urls,
-            rendering,
-        ],
-    )
+_COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
+
+# What every record has, and uvicorn's message once more, in colour. The others are the event's own.
+_NO_FIELDS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
+
+_encoded = json.JSONEncoder(default=str).encode
 
 
-def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    # On the formatter, not in a filter: a logger's filters do not see its children's records.
-    event["request_id"] = request_id.get()
+def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
+    event = {
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat()[:-6] + "Z",
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": record.getMessage(),
+        # Here, not in a filter: a logger's filters do not see its children's records.
+        "request_id": request_id.get(),
+    }
+    for name, value in vars(record).items():
+        if name not in _NO_FIELDS:
+            event[name] = value
+    if record.exc_info:
+        # httpx's own exceptions tell whole URLs, and tracebacks of others tell them as their cause.
+        event["exception"] = _URL.sub(r"\1\2", formatter.formatException(record.exc_info))
     return event
 
 
 _URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
 
 
-def _hide_secrets_of_urls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    # httpx's own exceptions tell whole URLs, and tracebacks of others tell them as their cause.
-    if "exception" in event:
-        event["exception"] = _URL.sub(r"\1\2", event["exception"])
-    return event
-
-
-def _drop_color_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    event.pop("color_message", None)  # uvicorn's message once more, in colour
-    return event
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(value)

@@ -8,7 +8,7 @@ import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings
 from .errors import CircuitOpen, ResponseTooLarge, URLNotAllowed
-from .layer import Body, Layer, stream_of
+from .layer import Layer, when_ended
 
 State = Literal["closed", "open", "half-open"]
 
@@ -68,7 +68,7 @@ class CircuitBreaker(Layer):
             else:
                 self._record(probe, closings, _failed(failure, request))
 
-        response.stream = Body(stream_of(response), ended)
+        when_ended(response, ended)
         return response
 
     def _admit(self) -> bool:

@@ -49,6 +49,8 @@ class ResponseCap(Layer):
         except httpx.HTTPError:
             await response.aclose()
             raise
+        if length and not known and "Transfer-Encoding" not in headers:
+            return response  # the connection ends a body of a told length there
         response.stream = _CappedBody(stream_of(response), max_bytes, bool(known))
         if known:
             del headers["Content-Encoding"]
@@ -62,12 +64,9 @@ class _CappedBody(httpx.AsyncByteStream):
         self._max_bytes = max_bytes
         self._encoded = encoded
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = _capped(self._stream, self._max_bytes)
-        if self._encoded:
-            chunks = _capped(_decoded(chunks), self._max_bytes)
-        async for chunk in chunks:
-            yield chunk
+        return _capped(_decoded(chunks), self._max_bytes) if self._encoded else chunks
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -2,18 +2,23 @@
 
 import asyncio
 import contextlib
-import math
 import re
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings, UpstreamSettings
 from .cap import ACCEPT_ENCODING
+from .layer import Layer
 
-# In a context and not in the request, because redirects and authentication make their own.
-_deadline: ContextVar[float] = ContextVar("deadline")
+# Those asked for last are kept, at about a kilobyte each: httpx takes 30 µs for each.
+parsed_url = lru_cache(256)(httpx.URL)
+
+# What the layers must know of a call. In a context and not in the request, because redirects and
+# authentication make their own.
+_call: ContextVar[dict[str, Any]] = ContextVar("call")
 
 
 class ManagedClient(httpx.AsyncClient):
@@ -31,8 +36,7 @@ class ManagedClient(httpx.AsyncClient):
             if settings.bearer_token is not None:
                 headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
         super().__init__(
-            transport=transport,
-            event_hooks={"request": [self._mark], "response": [_drop_unreadable_location]},
+            transport=_Marked(transport),
             base_url=base_url,
             headers=headers,
             follow_redirects=settings.follow_redirects,
@@ -43,27 +47,31 @@ class ManagedClient(httpx.AsyncClient):
                 pool=settings.pool_timeout_s,
             ),
         )
-        self._name = name
+        self._merged = lru_cache(256)(super()._merge_url)
+        self._marks = {"upstream": name, "status": None}
         self._total_timeout_s = settings.total_timeout_s
 
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+    def _merge_url(self, url: httpx.URL | str) -> httpx.URL:
+        # httpx parses what it is given, joins it to the base URL and parses that again.
+        return self._merged(url) if isinstance(url, str) else super()._merge_url(url)
+
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **options: Any
+    ) -> httpx.Response:
         # Here and not in a layer, so that a call has one deadline with all its redirects, and
         # with the requests that an ``httpx.Auth`` sends.
-        outer = _deadline.get(math.inf)
-        _deadline.set(asyncio.get_running_loop().time() + self._total_timeout_s)
+        outer = _call.get({})
+        deadline = asyncio.get_running_loop().time() + self._total_timeout_s
+        _call.set(self._marks | {"deadline": deadline, "streamed": stream})
         try:
-            response = await super().send(request, **options)
+            response = await super().send(request, stream=stream, **options)
         finally:
-            _deadline.set(outer)
+            _call.set(outer)
         # httpx would look any charset up among Python's codecs, where zlib and idna are, too.
         told = "charset" in response.headers.get("Content-Type", "").lower()
-        if told and not _TEXT.fullmatch(response.charset_encoding or ""):
+        if not told or not _TEXT.fullmatch(response.charset_encoding or ""):
             response.encoding = "utf-8"
         return response
-
-    async def _mark(self, request: httpx.Request) -> None:
-        marks = {"deadline": _deadline.get(), "upstream": self._name}
-        request.extensions = {**request.extensions, **marks}
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -78,15 +86,25 @@ class ManagedClient(httpx.AsyncClient):
         raise AttributeError("the client is shared: give the call a Cookie header instead")
 
 
-async def _drop_unreadable_location(response: httpx.Response) -> None:
+class _Marked(Layer):
+    """Tells the layers about the call, and httpx nothing that it cannot read."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.extensions = {**request.extensions, **_call.get()}
+        response = await self.inner.handle_async_request(request)
+        if response.has_redirect_location and not _is_readable(response, request.url.host):
+            del response.headers["Location"]
+        return response
+
+
+def _is_readable(redirect: httpx.Response, host: str) -> bool:
     # httpx raises for a Location that it cannot read, also where it is not to follow it.
-    if response.has_redirect_location:
-        with contextlib.suppress(httpx.InvalidURL, UnicodeError):
-            url = httpx.URL(response.headers["Location"])
-            if url.scheme and not url.host:
-                url.copy_with(host=response.url.host)
-            return
-        del response.headers["Location"]
+    with contextlib.suppress(httpx.InvalidURL, UnicodeError):
+        url = httpx.URL(redirect.headers["Location"])
+        if url.scheme and not url.host:
+            url.copy_with(host=host)
+        return True
+    return False
 
 
 class _NoCookies(httpx.Cookies):

@@ -13,7 +13,8 @@ class Deadline(Layer):
     """End a call, its attempts, back-off and body at ``request.extensions["deadline"]``.
 
     That is a time of the event loop's clock, set when the call was made, so that redirects
-    and queueing count too. Raises DeadlineExceeded.
+    and queueing count too. The body is read here, unless the caller streams it: then the layers
+    above have no more to watch. Raises DeadlineExceeded.
     """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -24,12 +25,25 @@ class Deadline(Layer):
         try:
             async with asyncio.timeout_at(deadline) as bound:
                 response = await self.inner.handle_async_request(request)
+                request.extensions["status"] = response.status_code
+                if not request.extensions["streamed"]:
+                    await _read(response)
+                    return response
         except TimeoutError:
             if not bound.expired():
                 raise
-            raise DeadlineExceeded("the total deadline passed before a response") from None
+            awaited = "a response" if request.extensions["status"] is None else "its end"
+            raise DeadlineExceeded(f"the total deadline passed before {awaited}") from None
         response.stream = _BoundedBody(stream_of(response), deadline)
         return response
+
+
+async def _read(response: httpx.Response) -> None:
+    try:
+        await response.aread()
+    except BaseException:
+        await response.aclose()
+        raise
 
 
 class _BoundedBody(httpx.AsyncByteStream):
@@ -51,7 +65,7 @@ class _BoundedBody(httpx.AsyncByteStream):
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise DeadlineExceeded("the total deadline passed within the body") from None
+                raise DeadlineExceeded("the total deadline passed before its end") from None
             yield chunk
 
     async def aclose(self) -> None:

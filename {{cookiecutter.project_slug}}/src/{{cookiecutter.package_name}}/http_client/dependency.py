@@ -29,7 +29,8 @@ OpenClients = Annotated[Clients, Depends(open_clients_of)]
 def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
     """A dependency that gives the client of the upstream ``name``, for ``Depends``."""
 
-    async def client(clients: OpenClients) -> httpx.AsyncClient:
+    async def client(connection: HTTPConnection) -> httpx.AsyncClient:
+        clients = await open_clients_of(connection)
         try:
             return clients.upstreams[name.lower()].client
         except KeyError:
@@ -40,6 +41,6 @@ def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
     return client
 
 
-async def default(clients: OpenClients) -> httpx.AsyncClient:
+async def default(connection: HTTPConnection) -> httpx.AsyncClient:
     """The shared client without a base URL; it is there even when there are no upstreams."""
-    return clients.default.client
+    return (await open_clients_of(connection)).default.client

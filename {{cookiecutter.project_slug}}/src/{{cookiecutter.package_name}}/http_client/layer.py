@@ -1,6 +1,7 @@
 """What the layers share: a transport around the next, and a body that tells how it ended."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Self
 
 import {{ cookiecutter.__httpx }}
 
@@ -27,12 +28,17 @@ class Body(httpx.AsyncByteStream):
         self._stream = stream
         self._ended: Callable[[BaseException | None], None] | None = ended
         self._failure: BaseException | None = None
+        self._chunks: AsyncIterator[bytes]
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    # Not a generator, each of which the event loop keeps account of: that costs as much again.
+    def __aiter__(self) -> Self:
+        self._chunks = aiter(self._stream)
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            async for chunk in self._stream:
-                yield chunk
-        except GeneratorExit:  # the caller stopped reading, which is no failure
+            return await anext(self._chunks)
+        except StopAsyncIteration:
             raise
         except BaseException as failure:
             self._failure = failure
@@ -45,6 +51,14 @@ class Body(httpx.AsyncByteStream):
             if self._ended is not None:
                 ended, self._ended = self._ended, None
                 ended(self._failure)
+
+
+def when_ended(response: httpx.Response, ended: Callable[[BaseException | None], None]) -> None:
+    """Call ``ended`` once the body is over, which it is already where Deadline has read it."""
+    if response.is_closed:
+        ended(None)
+    else:
+        response.stream = Body(stream_of(response), ended)
 
 
 def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:

@@ -8,7 +8,7 @@ import anyio
 import {{ cookiecutter.__httpx }}
 
 from .errors import DeadlineExceeded, Saturated
-from .layer import Body, Layer, stream_of
+from .layer import Layer, when_ended
 
 
 class ConcurrencyLimit(Layer):
@@ -52,7 +52,7 @@ class ConcurrencyLimit(Layer):
         except BaseException:
             self._leave(entered)
             raise
-        response.stream = Body(stream_of(response), lambda _: self._leave(entered))
+        when_ended(response, lambda _: self._leave(entered))
         return response
 
     async def _enter(self, deadline: float) -> None:

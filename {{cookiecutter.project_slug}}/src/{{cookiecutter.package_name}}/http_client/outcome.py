@@ -6,6 +6,7 @@ import logging
 import time
 import weakref
 from collections.abc import Callable
+from datetime import timedelta
 
 import {{ cookiecutter.__httpx }}
 
@@ -33,9 +34,14 @@ class Outcome(Layer):
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException as failure:
-            _tell(request, None, started, failure)
+            _tell(request, request.extensions["status"], started, failure)
             raise
         status = response.status_code
+        if response.is_closed:
+            # Which httpx measures only while it reads a body itself.
+            response.elapsed = timedelta(seconds=time.perf_counter() - started)
+            _tell(request, status, started, None)
+            return response
         response.stream = _WatchedBody(
             stream_of(response),
             lambda failure: _tell(request, status, started, failure),

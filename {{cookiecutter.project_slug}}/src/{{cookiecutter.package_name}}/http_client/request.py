@@ -16,10 +16,10 @@ _LINE_BREAK = re.compile(rb"[\0\r\n]")
 
 def check(request: httpx.Request) -> None:
     """Raise httpx.LocalProtocolError for a method or header that would be read as another."""
-    if not _TOKEN.fullmatch(request.method.encode()) or not all(
-        _TOKEN.fullmatch(name) and not _LINE_BREAK.search(value)
-        for name, value in request.headers.raw
-    ):
+    headers = request.headers.raw
+    words = [request.method.encode(), *(name for name, _ in headers)]
+    values = b"".join([value for _, value in headers])
+    if not all(words) or not _TOKEN.fullmatch(b"".join(words)) or _LINE_BREAK.search(values):
         raise translated(httpx.LocalProtocolError, ValueError())
 
 

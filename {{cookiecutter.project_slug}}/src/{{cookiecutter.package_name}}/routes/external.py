@@ -11,8 +11,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from ..http_client.clients import Clients
-from ..http_client.dependency import OpenClients
+from ..http_client.client import parsed_url
+from ..http_client.dependency import open_clients_of
 from ..http_client.errors import URLNotAllowed
 from ..problems import RESPONSES
 
@@ -29,18 +29,18 @@ class Answer(BaseModel):
 
 
 @router.get("/external")
-async def external(clients: OpenClients, url: Target = None) -> Answer:
+async def external(caller: Request, url: Target = None) -> Answer:
     """Call a URL at one of the configured upstreams."""
-    client, target = _allowed(clients, url)
+    client, target = await _allowed(caller, url)
     # An answer that redirects is data as well, and must not choose where this service calls.
     response = await client.get(target, follow_redirects=False)
     return Answer(result=response.text, status=response.status_code)
 
 
 @router.get("/external/stream", response_class=StreamingResponse)
-async def stream(caller: Request, clients: OpenClients, url: Target = None) -> Response:
+async def stream(caller: Request, url: Target = None) -> Response:
     """The same, passed on while it arrives, of any size and within the total deadline."""
-    client, target = _allowed(clients, url)
+    client, target = await _allowed(caller, url)
     request = client.build_request("GET", target, extensions={"max_response_bytes": None})
     with anyio.CancelScope() as waiting:
         leaving = asyncio.create_task(_until_left(caller, waiting))
@@ -65,14 +65,15 @@ async def _until_left(caller: Request, waiting: anyio.CancelScope) -> None:
     waiting.cancel()
 
 
-def _allowed(clients: Clients, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
+async def _allowed(caller: Request, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
+    clients = await open_clients_of(caller)
     if url is None:
         first = next(iter(clients.upstreams.values()), None)
         if first is None:
             raise URLNotAllowed("there is no upstream, so a URL is needed")
         assert first.base_url is not None
         return first.client, first.base_url
-    target = httpx.URL(url)
+    target = parsed_url(url)
     return clients.for_url(target), target
 
 

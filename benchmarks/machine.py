@@ -1,0 +1,173 @@
+"""What the benchmarks need of a machine: processes, an upstream in C, a load generator in C."""
+
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+TEMPLATE = Path(__file__).parent.parent
+HOST = "127.0.0.1"
+# A service has the first core for itself; the upstream and the load share the others.
+CORES = sorted(os.sched_getaffinity(0))
+SERVICE_CORES = set(CORES[:1])
+OTHER_CORES = set(CORES[1:]) or SERVICE_CORES
+
+NGINX = """
+daemon off;
+master_process off;
+pid {directory}/pid;
+error_log {directory}/errors;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/a;
+    proxy_temp_path {directory}/b;
+    fastcgi_temp_path {directory}/c;
+    uwsgi_temp_path {directory}/d;
+    scgi_temp_path {directory}/e;
+    open_file_cache max=10;
+    sendfile on;
+    types {{ }}
+    default_type application/json;
+    server {{
+        listen {host}:{port};
+        root {directory};
+    }}
+}}
+"""
+
+
+class Process:
+    """A service on a port of its own, with one core for itself."""
+
+    def __init__(
+        self, command: Sequence[str | Path], directory: Path | None = None, **environment: str
+    ) -> None:
+        port = free_port()
+        self.url = f"http://{HOST}:{port}"
+        self._command = command
+        self._directory = directory
+        self._environment = {**os.environ, "APP_PORT": str(port), **environment}
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=self._directory,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.sched_setaffinity(self._process.pid, SERVICE_CORES)
+        wait_for(f"{self.url}/livez")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def cpu_s(self) -> float:
+        """Processor time so far, in seconds."""
+        told = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        user, system = told.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mib(self) -> float:
+        """Memory that is resident now."""
+        told = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        (resident,) = re.findall(r"VmRSS:\s+(\d+) kB", told)
+        return int(resident) / 1024
+
+
+@contextlib.contextmanager
+def nginx(directory: Path) -> Iterator[str]:
+    """An upstream that answers at once; yields its base URL."""
+    directory.mkdir()
+    port = free_port()
+    (directory / "small").write_text('{"name": "an answer as most are", "number": 12345}\n')
+    (directory / "large").write_text(json.dumps(["0123456789abcdef"] * 5120))
+    configuration = directory / "nginx.conf"
+    configuration.write_text(NGINX.format(directory=directory, host=HOST, port=port))
+    command = [program("nginx"), "-e", "stderr", "-p", directory, "-c", configuration]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    os.sched_setaffinity(process.pid, OTHER_CORES)
+    try:
+        wait_for(f"http://{HOST}:{port}/small")
+        yield f"http://{HOST}:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
+    """Load from so many callers, each with one connection that calls again and again."""
+    done = subprocess.run(
+        [
+            *(program("wrk"), "--threads=1", f"--connections={callers}", f"--duration={seconds}s"),
+            *("--timeout=60s", f"--script={Path(__file__).with_name('wrk.lua')}", url),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, OTHER_CORES),
+    )
+    told: dict[str, Any] = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+    told["per_s"] = told["requests"] / told.pop("duration_us") * 1e6
+    return told
+
+
+def rendered(directory: Path, *answers: str) -> Path:
+    """A project that the template writes with these answers."""
+    options = ("--no-input", "--default-config", "--accept-hooks=no", "--output-dir", directory)
+    command = (sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), *answers)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return directory / "my-service"
+
+
+def program(name: str) -> str:
+    """Where a program is, which may be where only root's PATH looks."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or name
+
+
+def missing_programs(*names: str) -> list[str]:
+    return [name for name in names if not Path(program(name)).is_absolute()]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{url} does not answer")
+
+
+def description() -> dict[str, str]:
+    """What the figures were measured on."""
+    processors = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    models = re.findall(r"model name\s*: (.*)", processors) or [platform.machine()]
+    packages = ("fastapi", "uvicorn", "uvloop", "httptools", "httpx", "httpx2", "aiohttp")
+    return {
+        "processor": f"{models[0]}, {len(CORES)} cores",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
