@@ -19,7 +19,7 @@ def main() -> None:
         print("The settings are not valid:", *problems(error), sep="\n  ", file=sys.stderr)
         sys.exit(2)
     uvicorn.run(
-        f"{__package__}.app:create_app",
+        f"{__package__}.app:create_served_app",
         factory=True,
         host=settings.host,
         port=settings.port,

@@ -9,6 +9,9 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+# Each asks the system or the thread at every record for what no line here tells.
+logging.logProcesses = logging.logMultiprocessing = logging.logThreads = False
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 

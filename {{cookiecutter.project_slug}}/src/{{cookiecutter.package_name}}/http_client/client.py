@@ -49,6 +49,7 @@ class ManagedClient(httpx.AsyncClient):
         )
         self._merged = lru_cache(256)(super()._merge_url)
         self._marks = {"upstream": name, "status": None}
+        self._now = asyncio.get_running_loop().time
         self._total_timeout_s = settings.total_timeout_s
 
     def _merge_url(self, url: httpx.URL | str) -> httpx.URL:
@@ -61,7 +62,7 @@ class ManagedClient(httpx.AsyncClient):
         # Here and not in a layer, so that a call has one deadline with all its redirects, and
         # with the requests that an ``httpx.Auth`` sends.
         outer = _call.get({})
-        deadline = asyncio.get_running_loop().time() + self._total_timeout_s
+        deadline = self._now() + self._total_timeout_s
         _call.set(self._marks | {"deadline": deadline, "streamed": stream})
         try:
             response = await super().send(request, stream=stream, **options)

@@ -17,10 +17,14 @@ class Deadline(Layer):
     above have no more to watch. Raises DeadlineExceeded.
     """
 
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        super().__init__(inner)
+        self._now = asyncio.get_running_loop().time
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         deadline: float = request.extensions["deadline"]
         # A timeout only cuts what waits: without this, one that is past would still send.
-        if asyncio.get_running_loop().time() >= deadline:
+        if self._now() >= deadline:
             raise DeadlineExceeded("the total deadline passed before an attempt")
         try:
             async with asyncio.timeout_at(deadline) as bound:

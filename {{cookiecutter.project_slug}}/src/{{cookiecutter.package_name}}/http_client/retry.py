@@ -48,6 +48,7 @@ class Retry(Layer):
         self._max_s = settings.backoff_max_s
         self._earned = settings.retry_budget
         self._budget = _BUDGET_FLOOR
+        self._now = asyncio.get_running_loop().time
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._budget = min(self._budget + self._earned, _BUDGET_FLOOR)
@@ -85,7 +86,7 @@ class Retry(Layer):
         wait_s = random.uniform(0, min(self._max_s, self._base_s * 2 ** (attempt - 1)))
         if isinstance(result, httpx.Response):
             wait_s = max(wait_s, _retry_after_s(result))
-        time_left_s = request.extensions["deadline"] - asyncio.get_running_loop().time()
+        time_left_s = request.extensions["deadline"] - self._now()
         if wait_s >= time_left_s:
             return None
         self._budget -= 1
