@@ -171,9 +171,9 @@ DEPENDENCIES = _words(
     opentelemetry_exporter_prometheus opentelemetry_proto opentelemetry_sdk
     opentelemetry_semantic_conventions packaging pathspec pip_audit pluggy pre_commit prek
     prometheus_client propcache protobuf py pycparser pydantic pydantic_core pydantic_settings
-    pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette structlog
-    trustme truststore typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop
-    watchfiles websockets yaml yarl
+    pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette trustme
+    truststore typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop watchfiles
+    websockets yaml yarl
     """
 )
 # Modules of a Python between 3.11 and 3.14 that the one running this may not have.

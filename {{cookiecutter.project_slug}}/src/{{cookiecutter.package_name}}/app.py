@@ -43,14 +43,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry=telemetry.config(),
 {% endif %}
     )
+    app.include_router(external.router)
+    app.include_router(health.router)
     app.add_middleware(RequestID)
     problems.install(app)
     docs.install(app)
 {% if cookiecutter.telemetry %}
     telemetry.install(app)
 {% endif %}
-    app.include_router(health.router)
-    app.include_router(external.router)
     return app
 
 
