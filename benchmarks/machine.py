@@ -1,23 +1,26 @@
 """What the benchmarks need of a machine: processes, an upstream in C, a load generator in C."""
 
 import contextlib
+import http.client
 import json
 import os
 import platform
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
 TEMPLATE = Path(__file__).parent.parent
-HOST = "127.0.0.1"
+sys.path.insert(0, str(TEMPLATE / "tests"))
+
+from loopback import HOST, clean_environment, free_port  # noqa: E402 - found by the line above
+
+RESULTS = Path(__file__).with_name("results")
 # A service has the first core for itself; the upstream and the load share the others.
 CORES = sorted(os.sched_getaffinity(0))
 SERVICE_CORES = set(CORES[:1])
@@ -52,13 +55,18 @@ class Process:
     """A service on a port of its own, with one core for itself."""
 
     def __init__(
-        self, command: Sequence[str | Path], directory: Path | None = None, **environment: str
+        self,
+        command: Sequence[str | Path],
+        directory: Path | None = None,
+        cores: set[int] = SERVICE_CORES,
+        **environment: str,
     ) -> None:
-        port = free_port()
-        self.url = f"http://{HOST}:{port}"
+        self._port = free_port()
+        self.url = f"http://{HOST}:{self._port}"
         self._command = command
         self._directory = directory
-        self._environment = {**os.environ, "APP_PORT": str(port), **environment}
+        self._cores = cores
+        self._environment = {**clean_environment(), "APP_PORT": str(self._port), **environment}
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -69,8 +77,8 @@ class Process:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.sched_setaffinity(self._process.pid, SERVICE_CORES)
-        wait_for(f"{self.url}/livez")
+        os.sched_setaffinity(self._process.pid, self._cores)
+        wait_for(self._port, "/livez")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,6 +90,18 @@ class Process:
         told = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
         user, system = told.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def settle(self) -> None:
+        """Wait until it is idle: what its callers left behind must not burden the next."""
+        deadline = time.monotonic() + 60
+        before = self.cpu_s() - 1
+        while self.cpu_s() - before > 0.03 and time.monotonic() < deadline:
+            before = self.cpu_s()
+            time.sleep(0.3)
+
+    def descriptors(self) -> int:
+        """Files and sockets that are open now."""
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
     def memory_mib(self) -> float:
         """Memory that is resident now."""
@@ -99,11 +119,11 @@ def nginx(directory: Path) -> Iterator[str]:
     (directory / "large").write_text(json.dumps(["0123456789abcdef"] * 5120))
     configuration = directory / "nginx.conf"
     configuration.write_text(NGINX.format(directory=directory, host=HOST, port=port))
-    command = [program("nginx"), "-e", "stderr", "-p", directory, "-c", configuration]
+    command = [program("nginx"), "-e", "stderr", "-p", str(directory), "-c", str(configuration)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     os.sched_setaffinity(process.pid, OTHER_CORES)
     try:
-        wait_for(f"http://{HOST}:{port}/small")
+        wait_for(port, "/small")
         yield f"http://{HOST}:{port}"
     finally:
         process.terminate()
@@ -129,8 +149,8 @@ def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
 
 def rendered(directory: Path, *answers: str) -> Path:
     """A project that the template writes with these answers."""
-    options = ("--no-input", "--default-config", "--accept-hooks=no", "--output-dir", directory)
-    command = (sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), *answers)
+    options = ["--no-input", "--default-config", "--accept-hooks=no", f"--output-dir={directory}"]
+    command = [sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), *answers]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return directory / "my-service"
 
@@ -140,24 +160,30 @@ def program(name: str) -> str:
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or name
 
 
-def missing_programs(*names: str) -> list[str]:
-    return [name for name in names if not Path(program(name)).is_absolute()]
+def require(*names: str) -> None:
+    """End with what to type where a program is missing."""
+    if missing := [name for name in names if not Path(program(name)).is_absolute()]:
+        packages = " ".join({"nginx": "nginx-light"}.get(name, name) for name in missing)
+        sys.exit(f"Missing: {', '.join(missing)}. On Debian: apt-get install {packages}")
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        port: int = free.getsockname()[1]
-        return port
+def save(name: str, results: dict[str, Any]) -> None:
+    """Keep figures, with what they were measured on, as JSON."""
+    text = json.dumps({"machine": description(), **results}, indent=1, ensure_ascii=False)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def wait_for(url: str) -> None:
+def wait_for(port: int, path: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url):
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"{url} does not answer")
+        connection = http.client.HTTPConnection(HOST, port)
+        with contextlib.closing(connection), contextlib.suppress(OSError):
+            connection.request("GET", path)
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.01)
+    raise TimeoutError(f"port {port} does not answer")
 
 
 def description() -> dict[str, str]:

@@ -7,7 +7,6 @@ and backwards, so that what the machine does meanwhile befalls all of them. Linu
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import tempfile
@@ -16,9 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from machine import Process, description, missing_programs, nginx, rendered, run_wrk
+from machine import Process, nginx, rendered, require, run_wrk, save
+from plots import throughput_plot
 
-RESULTS = Path(__file__).with_name("results")
 CALLERS = (1, 16, 64, 256)
 BODIES = {"small": "a JSON document of 60 bytes", "large": "a body of 100 kB"}
 USUAL = {
@@ -36,8 +35,7 @@ GENERATED = {
 
 def main() -> None:
     arguments = parsed()
-    if missing := missing_programs("nginx", "wrk"):
-        sys.exit(f"Missing: {', '.join(missing)}. Debian: apt-get install nginx-light wrk")
+    require("nginx", "wrk")
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(directory / "nginx"))
@@ -47,15 +45,15 @@ def main() -> None:
             if arguments.only in name
         }
         cells = measure(contenders, upstream, arguments)
-    results = {
-        "machine": description(),
-        "seconds": arguments.seconds,
-        "rounds": arguments.rounds,
-        "cells": cells,
-    }
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(results, indent=1) + "\n"
-    (RESULTS / arguments.output).with_suffix(".json").write_text(text, encoding="utf-8")
+    save(
+        arguments.output,
+        {"seconds": arguments.seconds, "rounds": arguments.rounds, "cells": cells},
+    )
+    for body in arguments.bodies:
+        print(f"\n{BODIES[body].capitalize()}:\n")
+        print_table([cell for cell in cells if cell["body"] == body], arguments.callers)
+        throughput_plot(cells, body, arguments.output)
+    print_ratios(cells)
 
 
 def parsed() -> argparse.Namespace:
@@ -105,6 +103,7 @@ def measure(
             told["cpu_us"] = (process.cpu_s() - cpu) / max(1, told["requests"]) * 1e6
             told["memory_mib"] = process.memory_mib()
             rounds[body, callers, name].append(told)
+            process.settle()
             print(f": {told['per_s']:.0f}/s, {told['cpu_us']:.0f} µs", file=sys.stderr, flush=True)
     return [
         {"body": body, "callers": callers, "contender": name}
@@ -112,6 +111,40 @@ def measure(
         | {"errors": sum(told["errors"] for told in measured)}
         for (body, callers, name), measured in rounds.items()
     ]
+
+
+def print_table(cells: list[dict[str, Any]], callers: list[int]) -> None:
+    most = max(callers)
+    print(
+        f"| requests per second with … callers | {' | '.join(map(str, callers))} "
+        f"| p99 with {most} | CPU per request | memory | errors |"
+    )
+    print("|---" * (len(callers) + 5) + "|")
+    for name in dict.fromkeys(cell["contender"] for cell in cells):
+        own = {cell["callers"]: cell for cell in cells if cell["contender"] == name}
+        rates = " | ".join(f"{own[number]['per_s']:.0f}" for number in callers)
+        last = own[most]
+        cpu_us = statistics.median(cell["cpu_us"] for cell in own.values())
+        print(
+            f"| {name} | {rates} | {last['p99_us'] / 1e6:.2f} s | {cpu_us:.0f} µs "
+            f"| {last['memory_mib']:.0f} MiB | {sum(cell['errors'] for cell in own.values())} |"
+        )
+
+
+def print_ratios(cells: list[dict[str, Any]]) -> None:
+    """The default service against the others, for the small body."""
+    found = {
+        (cell["contender"], cell["callers"]): cell for cell in cells if cell["body"] == "small"
+    }
+    service, *_ = GENERATED
+    print(f"\n| {service}, with … callers, against | requests per second | memory |")
+    print("|---|---|---|")
+    for name in USUAL:
+        for (other, callers), cell in found.items():
+            if other == name and (own := found.get((service, callers))):
+                rate = own["per_s"] / cell["per_s"]
+                memory = own["memory_mib"] / cell["memory_mib"]
+                print(f"| {name}, {callers} | {rate:.2f} | {memory:.2f} |")
 
 
 if __name__ == "__main__":

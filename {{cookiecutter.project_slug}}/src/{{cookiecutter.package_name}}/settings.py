@@ -60,7 +60,6 @@ class HTTPSettings(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
     )
 
     connect_timeout_s: Seconds = 5
@@ -144,7 +143,6 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
     )
 
     host: str = "127.0.0.1"

@@ -1,0 +1,34 @@
+"""An upstream that works on so many requests at once, for 100 ms each; more wait in a queue."""
+
+import asyncio
+import os
+import sys
+
+import uvloop
+
+PLACES = int(sys.argv[1])
+WORK_S = 0.1
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\ndone"
+
+
+async def main() -> None:
+    places = asyncio.Semaphore(PLACES)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                if b" /livez " not in request:
+                    async with places:
+                        await asyncio.sleep(WORK_S)
+                writer.write(ANSWER)
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", int(os.environ["APP_PORT"]))
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -1,0 +1,159 @@
+"""What does each layer of the managed client cost, and where does the time of a call go?
+
+Calls nginx from one process by 16 tasks, first through aiohttp alone, then through httpx on the
+engine, then with one layer more each time. Prints processor time per call.
+"""
+
+# ruff: noqa: PLC0415 - the package is there once it is rendered
+
+import asyncio
+import cProfile
+import logging.config
+import os
+import pstats
+import re
+import statistics
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import aiohttp
+import httpx
+import uvloop
+from machine import SERVICE_CORES, nginx, rendered, require, save
+
+CALLERS = 16
+CALLS = 250
+ROUNDS = 9
+
+Call = Callable[[], Awaitable[object]]
+Layer = Callable[[Any], Any]
+
+
+def main() -> None:
+    require("nginx")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        with nginx(directory / "nginx") as upstream:
+            os.sched_setaffinity(0, SERVICE_CORES)
+            project = rendered(directory / "project", f"upstreams=nginx={upstream}")
+            sys.path.insert(0, str(project / "src"))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(measure(upstream, directory / "log"))
+
+
+async def measure(upstream: str, log: Path) -> None:
+    from my_service.http_client import clients
+    from my_service.http_client.client import ManagedClient
+    from my_service.http_client.engine import Engine
+    from my_service.log import config
+    from my_service.settings import Settings
+
+    settings = Settings(upstreams={"nginx": {"base_url": upstream}}).upstreams["nginx"]
+    layers: list[tuple[str, Layer]] = [
+        ("the client: URL, headers, cookies, marks", lambda engine: engine),
+        ("response cap", lambda inner: clients.ResponseCap(inner, settings.max_response_bytes)),
+        ("attempt timeout", lambda inner: clients.AttemptTimeout(inner, 10)),
+        ("circuit breaker", lambda inner: clients.CircuitBreaker(inner, 0.5, settings)),
+        ("retry", lambda inner: clients.Retry(inner, settings)),
+        ("total deadline", clients.Deadline),
+        ("concurrency limit", lambda inner: clients.ConcurrencyLimit(inner, 100, 1)),
+        ("origin guard", lambda inner: clients.OriginGuard(inner, httpx.URL(upstream))),
+        ("outcome: a line in the log", clients.Outcome),
+    ]
+    with log.open("w") as sink:
+        sys.stdout, stdout = sink, sys.stdout
+        logging.config.dictConfig(config("INFO", "json"))
+        sys.stdout = stdout
+        async with (
+            aiohttp.ClientSession() as session,
+            Engine(settings) as engine,
+            httpx.AsyncClient(transport=engine) as bare,
+        ):
+
+            async def by_aiohttp() -> None:
+                async with session.get(f"{upstream}/small") as response:
+                    await response.read()
+
+            calls: dict[str, Call] = {
+                "aiohttp alone": by_aiohttp,
+                "httpx.AsyncClient on the engine": lambda: bare.get(f"{upstream}/small"),
+            }
+            transport: Any = engine
+            for name, layer in layers:
+                transport = layer(transport)
+                calls[name] = ManagedClient("nginx", settings, transport).get
+            for name, _ in layers:
+                calls[name] = with_path(calls[name])
+            costs = await costs_of(calls)
+            shares = await profile(calls[layers[-1][0]])
+    print_costs(costs)
+    print_shares(shares)
+    save("layers", {"us_per_call": costs, "share_of_own_time": shares})
+
+
+def with_path(get: Any) -> Call:
+    return lambda: get("/small")
+
+
+async def costs_of(calls: dict[str, Call]) -> dict[str, float]:
+    rounds: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(ROUNDS + 1):
+        print(f"\r{turn} of {ROUNDS} rounds", end="", file=sys.stderr, flush=True)
+        for name, call in calls.items():
+            started = process_time()
+            await many(call)
+            if turn:  # the first opens connections and fills caches
+                rounds[name].append((process_time() - started) / CALLERS / CALLS * 1e6)
+    print(file=sys.stderr)
+    return {name: round(statistics.median(costs), 1) for name, costs in rounds.items()}
+
+
+async def many(call: Call) -> None:
+    async def one_caller() -> None:
+        for _ in range(CALLS):
+            await call()
+
+    await asyncio.gather(*(one_caller() for _ in range(CALLERS)))
+
+
+async def profile(call: Call) -> dict[str, float]:
+    """The share of each package in a call's own time, in percent, as cProfile sees it."""
+    profiler = cProfile.Profile()
+    with profiler:
+        await many(call)
+    own = Counter[str]()
+    for (file, _, _), (_, _, own_s, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
+        own[package_of(file)] += own_s
+    total = own.total()
+    return {name: round(own_s / total * 100, 1) for name, own_s in own.most_common(10)}
+
+
+def package_of(file: str) -> str:
+    if found := re.search(r"(?:site-packages|src)/(\w+)", file):
+        return found[1]
+    return "C code" if file == "~" else f"Python's {Path(file).parent.name}"
+
+
+def print_costs(costs: dict[str, float]) -> None:
+    print("| a call through | µs | more |", "|---|---|---|", sep="\n")
+    before = 0.0
+    for name, cost in costs.items():
+        print(f"| {name} | {cost:.0f} | {cost - before:+.0f} |")
+        before = cost
+    engine, full = list(costs.values())[1], list(costs.values())[-1]
+    print(f"\nAll layers cost {full / engine:.2f} times the same engine with httpx alone.\n")
+
+
+def print_shares(shares: dict[str, float]) -> None:
+    print("| package | share of a call's time |", "|---|---|", sep="\n")
+    for name, share in shares.items():
+        print(f"| {name} | {share:.0f}% |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What is left of a service when more is asked of it than its upstream can do?
+
+The upstream works on 20 requests at once, 100 ms each: 200 a second, and more of them wait there.
+Callers come at a given rate whatever happens, and leave after 2 seconds. Goodput is what is
+answered well in time. Once as generated, with MAX_CONNECTIONS=20, once with a plain shared client.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvloop
+from machine import OTHER_CORES, Process, rendered, save
+from plots import overload_plot
+
+PLACES = 20
+CAPACITY_PER_S = 200
+LOADS = (0.5, 0.75, 1, 1.5, 2, 3, 4)
+PATIENCE_S = 2
+WARM_UP_S = 5
+MEASURED_S = 10
+CONTENDERS = Path(__file__).parent / "contenders"
+
+
+def main() -> None:
+    os.sched_setaffinity(0, OTHER_CORES)
+    rows = []
+    for load in LOADS:
+        for name in ("plain shared client", "generated service"):
+            # Anew each time, so that none pays for what was left of a load before.
+            with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+                command = [sys.executable, str(CONTENDERS / "slow_upstream.py"), str(PLACES)]
+                upstream = stack.enter_context(Process(command, cores=OTHER_CORES))
+                service = stack.enter_context(contender(name, Path(directory), upstream.url))
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    url = f"{service.url}/external?url={upstream.url}/"
+                    row = runner.run(offered(url, load * CAPACITY_PER_S))
+            rows.append({"contender": name, "load": load, **row})
+            print_row(rows[-1])
+    save("overload", {"capacity_per_s": CAPACITY_PER_S, "rows": rows})
+    overload_plot(rows, CAPACITY_PER_S)
+
+
+def contender(name: str, directory: Path, upstream: str) -> Process:
+    if name == "plain shared client":
+        return Process([sys.executable, CONTENDERS / "usual.py", "httpx"])
+    return Process(
+        [sys.executable, "-m", "my_service"],
+        directory=rendered(directory, f"upstreams=slow={upstream}") / "src",
+        APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(PLACES),
+    )
+
+
+async def offered(url: str, per_s: float) -> dict[str, Any]:
+    """Call at this rate, and count how the calls of the measured time end."""
+    ends: dict[str, list[float]] = defaultdict(list)
+    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+
+    async def call(measured: bool) -> None:
+        started = time.perf_counter()
+        try:
+            async with session.get(url) as response:
+                await response.read()
+                end = {200: "answered", 503: "refused"}.get(response.status, "failed")
+        except TimeoutError:
+            end = "left"
+        except aiohttp.ClientError:
+            end = "failed"
+        if measured:
+            ends[end].append(time.perf_counter() - started)
+
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+        asyncio.TaskGroup() as calls,
+    ):
+        begun = time.perf_counter()
+        for number in range(int(per_s * (WARM_UP_S + MEASURED_S))):
+            await asyncio.sleep(begun + number / per_s - time.perf_counter())
+            calls.create_task(call(measured=number >= per_s * WARM_UP_S))
+    answered, refused = ends["answered"] or [0.0], ends["refused"] or [0.0]
+    return {
+        "goodput_per_s": round(len(ends["answered"]) / MEASURED_S, 1),
+        "refused_per_s": round(len(ends["refused"]) / MEASURED_S, 1),
+        "left_per_s": round(len(ends["left"]) / MEASURED_S, 1),
+        "failed_per_s": round(len(ends["failed"]) / MEASURED_S, 1),
+        "answered_p99_s": round(statistics.quantiles([*answered, *answered], n=100)[98], 2),
+        "refused_p99_s": round(statistics.quantiles([*refused, *refused], n=100)[98], 2),
+    }
+
+
+def print_row(row: dict[str, Any]) -> None:
+    print(
+        f"| {row['contender']} | {row['load']:g} | {row['goodput_per_s']:.0f} "
+        f"| {row['refused_per_s']:.0f} | {row['left_per_s']:.0f} | {row['answered_p99_s']} s |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

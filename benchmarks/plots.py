@@ -1,0 +1,90 @@
+"""Draws the results as SVG, in colours that can be read on white and on black."""
+
+import itertools
+from typing import Any
+
+import matplotlib as mpl
+from machine import RESULTS
+
+mpl.use("svg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+# A grey with a contrast of more than 4 against white and against the dark themes' near black.
+GREY = "#7d8590"
+COLOURS = ("#7d8590", "#bf8700", "#8957e5", "#1f9d8f", "#d1477a", "#2f81f7", "#e5534b")
+
+mpl.rcParams.update(
+    {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "results",  # so that the same figures give the same file
+        "font.family": "sans-serif",
+        "font.size": 11,
+        "text.color": GREY,
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": GREY,
+        "axes.titlecolor": GREY,
+        "xtick.color": GREY,
+        "ytick.color": GREY,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "lines.marker": "o",
+        "lines.linewidth": 2,
+        "savefig.transparent": True,
+    }
+)
+
+
+def throughput_plot(cells: list[dict[str, Any]], body: str, output: str) -> None:
+    """Requests per second, and the slowest of a hundred, against the number of callers."""
+    figure, (rate, tail) = plt.subplots(1, 2, figsize=(11, 5))
+    cells = [cell for cell in cells if cell["body"] == body]
+    # Those on httpx2 lie on these.
+    names = dict.fromkeys(
+        cell["contender"] for cell in cells if not cell["contender"].startswith("generated: httpx2")
+    )
+    for name, colour in zip(names, itertools.cycle(COLOURS)):
+        own = [cell for cell in cells if cell["contender"] == name]
+        solid = name.startswith("generated")
+        style = {
+            "color": colour,
+            "linestyle": "-" if solid else ":",
+            "linewidth": 3 if solid else 1.5,
+        }
+        callers = [cell["callers"] for cell in own]
+        rate.plot(callers, [cell["per_s"] for cell in own], label=name, **style)
+        tail.plot(callers, [cell["p99_us"] / 1000 for cell in own], **style)
+    rate.set_ylabel("requests per second")
+    tail.set_ylabel("99% are faster than … ms")
+    for axes in (rate, tail):
+        axes.set_xscale("log", base=4)
+        axes.set_xticks(callers, [str(number) for number in callers])
+        axes.set_yscale("log")
+        axes.set_xlabel("callers at once")
+    finish(figure, rate, f"{output}-{body}")
+
+
+def overload_plot(rows: list[dict[str, Any]], capacity_per_s: int) -> None:
+    """Goodput against the load that is offered."""
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    for name, colour in (("plain shared client", COLOURS[1]), ("generated service", COLOURS[5])):
+        own = [row for row in rows if row["contender"] == name]
+        loads, goodputs = [row["load"] for row in own], [row["goodput_per_s"] for row in own]
+        axes.plot(loads, goodputs, label=name, color=colour)
+    axes.axhline(
+        capacity_per_s, color=GREY, linestyle=":", marker="", label="what the upstream can do"
+    )
+    axes.set_xlabel("calls offered, as a multiple of what the upstream can do")
+    axes.set_ylabel("answered within 2 s, per second")
+    axes.set_ylim(bottom=0)
+    finish(figure, axes, "overload")
+
+
+def finish(figure: Any, legend_of: Axes, name: str) -> None:
+    handles, labels = legend_of.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=3)
+    figure.tight_layout(rect=(0, 0.04 + 0.05 * -(-len(labels) // 3), 1, 1))
+    RESULTS.mkdir(exist_ok=True)
+    figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)
