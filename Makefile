@@ -35,6 +35,15 @@ test: check ## Run every check and test
 survival: $(VENV)/ready ## Compare what a plain shared client and the service survive
 	@python benchmarks/survival.py
 
+.PHONY: bench
+bench: $(VENV)/ready ## Measure the service beside others; needs nginx and wrk, and half an hour
+	@cd benchmarks && for part in throughput layers startup overload; do \
+		echo "## $$part" && echo && python $$part.py && echo || exit 1; done
+
+.PHONY: soak
+soak: $(VENV)/ready ## Make 200,000 calls with faults among them, and watch what grows
+	@python benchmarks/soak.py
+
 .PHONY: generation
 generation: $(VENV)/ready ## Compare the time of a generation with an empty template's
 	@python benchmarks/generation.py

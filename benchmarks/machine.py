@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import importlib.util
 import json
 import os
 import platform
@@ -18,7 +19,8 @@ from typing import Any, Self
 TEMPLATE = Path(__file__).parent.parent
 sys.path.insert(0, str(TEMPLATE / "tests"))
 
-from loopback import HOST, clean_environment, free_port  # noqa: E402 - found by the line above
+from loopback import HOST as HOST  # noqa: E402 - found by the line above
+from loopback import clean_environment, free_port  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results")
 # A service has the first core for itself; the upstream and the load share the others.
@@ -153,6 +155,16 @@ def rendered(directory: Path, *answers: str) -> Path:
     command = [sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), *answers]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return directory / "my-service"
+
+
+def upstream_of(project: Path) -> Any:
+    """The server that misbehaves on request, from the project's tests."""
+    spec = importlib.util.spec_from_file_location("upstream", project / "tests/upstream.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Upstream
 
 
 def program(name: str) -> str:

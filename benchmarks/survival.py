@@ -6,9 +6,7 @@ Both allow an upstream 5 seconds. Needs Linux, whose /proc tells how much memory
 """
 
 import asyncio
-import importlib.util
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from machine import HOST, rendered, upstream_of
 
-TEMPLATE = Path(__file__).parent.parent
-sys.path.insert(0, str(TEMPLATE / "tests"))
-
-from loopback import HOST, Service  # noqa: E402 - found by the line above
+from loopback import Service  # isort: skip - found by the line above
 
 CONTENDERS = Path(__file__).with_name("contenders")
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
@@ -330,27 +326,9 @@ def told(survived: bool, observed: str) -> str:
     return f"yes: {observed}" if survived else f"**no**: {observed}"
 
 
-def rendered(directory: str) -> Path:
-    """The default project, without the upstream that it would have on the internet."""
-    options = ("--no-input", "--default-config", "--accept-hooks=no", "--output-dir", directory)
-    command = (sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), "upstreams=")
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return Path(directory) / "my-service"
-
-
-def upstream_of(project: Path) -> Any:
-    """The server that misbehaves on request, from the project's tests."""
-    spec = importlib.util.spec_from_file_location("upstream", project / "tests/upstream.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Upstream
-
-
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        project = rendered(directory)
+        project = rendered(Path(directory), "upstreams=")
         upstream = upstream_of(project)
         survived = Counter[str]()
         contenders = ("plain", "generated")

@@ -58,7 +58,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5, help="how long each measurement is")
+    parser.add_argument("--seconds", type=int, default=4, help="how long each measurement is")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="contenders whose name has this")
     parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)

@@ -1,4 +1,4 @@
-"""The least that FastAPI and uvicorn do."""
+"""The least that FastAPI and uvicorn do for a route that takes a parameter."""
 
 import os
 
@@ -11,6 +11,11 @@ app = FastAPI()
 @app.get("/livez")
 async def livez() -> str:
     return "ok"
+
+
+@app.get("/external")
+async def external(url: str) -> dict[str, str | int]:
+    return {"result": url, "status": 200}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""Does anything grow? Some hundred thousand calls, with faults and callers that leave among them.
+
+The service calls the server that misbehaves on request which comes with every project: as `good`
+nine times of ten, as `bad` in every way that a service must survive. Ends with exit code 1 if the
+service's memory or descriptors are not flat: those at the end against those after a quarter.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvloop
+from machine import OTHER_CORES, Process, rendered, save, upstream_of
+
+CALLERS = 32
+FAULTS = (
+    "/reset",
+    "/drop",
+    "/garbage",
+    "/short",
+    "/undecodable",
+    "/keep-alive-cut",
+    "/flaky/2",
+    "/gzip/1000000",
+    "/hang",  # which its callers leave
+)
+SAMPLES = 20
+MORE_MIB = 8
+"""How much more is still flat: what an allocator keeps for later varies by that."""
+MORE_DESCRIPTORS = 2 * CALLERS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=200_000)
+    calls = parser.parse_args().calls
+    os.sched_setaffinity(0, OTHER_CORES)
+    with tempfile.TemporaryDirectory() as directory:
+        project = rendered(Path(directory), "upstreams=")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            samples, ends = runner.run(soak(project, calls))
+    print("| calls | memory | descriptors |", "|---|---|---|", sep="\n")
+    for sample in samples:
+        print(f"| {sample['calls']} | {sample['memory_mib']:.1f} MiB | {sample['descriptors']} |")
+    print("\nHow the calls ended:", ", ".join(f"{n} {end}" for end, n in ends.most_common()))
+    save("soak", {"samples": samples, "ends": ends})
+    early = samples[SAMPLES // 4]
+    for late in samples[-2:]:  # one under load, and one at rest
+        if (
+            late["memory_mib"] > early["memory_mib"] + MORE_MIB
+            or late["descriptors"] > early["descriptors"] + MORE_DESCRIPTORS
+        ):
+            sys.exit("Not flat.")
+
+
+async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter[str]]:
+    upstream = upstream_of(project)
+    ends = Counter[str]()
+    samples: list[dict[str, Any]] = []
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with upstream() as good, upstream() as bad, aiohttp.ClientSession() as session:
+        service = Process(
+            [sys.executable, "-m", "my_service"],
+            directory=project / "src",
+            APP_UPSTREAMS__GOOD__BASE_URL=good.url,
+            APP_UPSTREAMS__BAD__BASE_URL=bad.url,
+            APP_UPSTREAMS__BAD__TOTAL_TIMEOUT_S="2",
+            APP_UPSTREAMS__BAD__BREAKER_FAILURE_RATIO="none",  # or it would see few of them
+        )
+        await asyncio.to_thread(service.__enter__)
+        todo = iter(range(calls))
+
+        async def caller() -> None:
+            for number in todo:
+                if number % (calls // SAMPLES) == 0:
+                    samples.append(
+                        {
+                            "calls": number,
+                            "memory_mib": round(service.memory_mib(), 1),
+                            "descriptors": service.descriptors(),
+                        }
+                    )
+                    print(f"{number} of {calls}: {samples[-1]}", file=sys.stderr, flush=True)
+                fault = FAULTS[number // 10 % len(FAULTS)] if number % 10 == 0 else ""
+                stream = "/stream" if number % 7 == 0 else ""
+                url = f"{bad.url}{fault}" if fault else f"{good.url}/"
+                impatient = aiohttp.ClientTimeout(total=0.2) if fault == "/hang" else timeout
+                try:
+                    async with session.get(
+                        f"{service.url}/external{stream}", params={"url": url}, timeout=impatient
+                    ) as response:
+                        await response.read()
+                        ends[str(response.status)] += 1
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    ends[type(error).__name__] += 1
+
+        try:
+            await asyncio.gather(*(caller() for _ in range(CALLERS)))
+            await asyncio.sleep(6)  # idle connections are closed by then
+            samples.append(
+                {
+                    "calls": calls,
+                    "memory_mib": round(service.memory_mib(), 1),
+                    "descriptors": service.descriptors(),
+                }
+            )
+        finally:
+            service.__exit__()
+    return samples, ends
+
+
+if __name__ == "__main__":
+    main()
