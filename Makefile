@@ -8,8 +8,10 @@ PYTHON := $(shell for python in python3.11 python3; do "$$python" -c \
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME:%=%/.cache),/tmp)/fastapi-upstreams-template/$(firstword $(shell echo "$(CURDIR)" | cksum))
 VENV := $(CACHE)/venv
 MODULES := answer_rules.py hooks tests $(wildcard benchmarks)
-# Tests that need more than Python: said, not skipped, where the program is missing.
-LEFT_OUT := $(if $(shell command -v kubectl),,tests/test_kustomize.py)
+# Tests that need more than Python: said, not skipped, where a program is missing.
+has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1) >/dev/null && echo yes)
+NO_KUBECTL := $(if $(call has,kubectl),,tests/test_kustomize.py)
+NO_LOAD := $(if $(and $(call has,nginx),$(call has,wrk)),,tests/test_throughput.py)
 
 export PATH := $(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := $(CACHE)/mypy
@@ -27,9 +29,12 @@ demo: $(VENV)/ready ## Write the default service under build/, run it and call a
 
 .PHONY: test
 test: check ## Run every check and test
-	@test -z "$(LEFT_OUT)" || echo "Left out: $(LEFT_OUT), which needs kubectl 1.27 or newer" \
+	@test -z "$(NO_KUBECTL)" || echo "Left out: $(NO_KUBECTL), which needs kubectl 1.27 or newer" \
 		"(Debian 13: apt-get install kubernetes-client)"
-	pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(addprefix --ignore=,$(LEFT_OUT))
+	@test -z "$(NO_LOAD)" || echo "Left out: $(NO_LOAD), which needs nginx and wrk" \
+		"(Debian: apt-get install nginx-light wrk)"
+	pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
+		$(addprefix --ignore=,$(NO_KUBECTL) $(NO_LOAD))
 
 .PHONY: survival
 survival: $(VENV)/ready ## Compare what a plain shared client and the service survive
@@ -37,12 +42,12 @@ survival: $(VENV)/ready ## Compare what a plain shared client and the service su
 
 .PHONY: bench
 bench: $(VENV)/ready ## Measure the service beside others; needs nginx and wrk, and half an hour
-	@cd benchmarks && for part in throughput layers startup overload; do \
-		echo "## $$part" && echo && python $$part.py && echo || exit 1; done
+	@cd benchmarks && for part in throughput layers startup overload write_readme; do \
+		python $$part.py && echo || exit 1; done
 
 .PHONY: soak
 soak: $(VENV)/ready ## Make 200,000 calls with faults among them, and watch what grows
-	@python benchmarks/soak.py
+	@cd benchmarks && python soak.py && python write_readme.py
 
 .PHONY: generation
 generation: $(VENV)/ready ## Compare the time of a generation with an empty template's

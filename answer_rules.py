@@ -169,7 +169,7 @@ DEPENDENCIES = _words(
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
     opentelemetry_exporter_prometheus opentelemetry_proto opentelemetry_sdk
-    opentelemetry_semantic_conventions packaging pathspec pip_audit pluggy pre_commit prek
+    opentelemetry_semantic_conventions orjson packaging pathspec pip_audit pluggy pre_commit prek
     prometheus_client propcache protobuf py pycparser pydantic pydantic_core pydantic_settings
     pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette trustme
     truststore typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop watchfiles

@@ -24,17 +24,19 @@ from typing import Any
 import aiohttp
 import httpx
 import uvloop
-from machine import SERVICE_CORES, nginx, rendered, require, save
+from machine import SERVICE_CORES, nginx, parser, rendered, require, save, table
 
 CALLERS = 16
 CALLS = 250
-ROUNDS = 9
 
 Call = Callable[[], Awaitable[object]]
 Layer = Callable[[Any], Any]
 
 
 def main() -> None:
+    options = parser(__doc__, "layers")
+    options.add_argument("--rounds", type=int, default=9)
+    arguments = options.parse_args()
     require("nginx")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -43,10 +45,12 @@ def main() -> None:
             project = rendered(directory / "project", f"upstreams=nginx={upstream}")
             sys.path.insert(0, str(project / "src"))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(measure(upstream, directory / "log"))
+                results = runner.run(measure(upstream, directory / "log", arguments.rounds))
+    print(report(results))
+    save(arguments.output, results)
 
 
-async def measure(upstream: str, log: Path) -> None:
+async def measure(upstream: str, log: Path, rounds: int) -> dict[str, Any]:
     from my_service.http_client import clients
     from my_service.http_client.client import ManagedClient
     from my_service.http_client.engine import Engine
@@ -89,28 +93,26 @@ async def measure(upstream: str, log: Path) -> None:
                 calls[name] = ManagedClient("nginx", settings, transport).get
             for name, _ in layers:
                 calls[name] = with_path(calls[name])
-            costs = await costs_of(calls)
+            costs = await costs_of(calls, rounds)
             shares = await profile(calls[layers[-1][0]])
-    print_costs(costs)
-    print_shares(shares)
-    save("layers", {"us_per_call": costs, "share_of_own_time": shares})
+    return {"us_per_call": costs, "share_of_own_time": shares}
 
 
 def with_path(get: Any) -> Call:
     return lambda: get("/small")
 
 
-async def costs_of(calls: dict[str, Call]) -> dict[str, float]:
-    rounds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(ROUNDS + 1):
-        print(f"\r{turn} of {ROUNDS} rounds", end="", file=sys.stderr, flush=True)
+async def costs_of(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+    measured: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(rounds + 1):
+        print(f"\r{turn} of {rounds} rounds", end="", file=sys.stderr, flush=True)
         for name, call in calls.items():
             started = process_time()
             await many(call)
             if turn:  # the first opens connections and fills caches
-                rounds[name].append((process_time() - started) / CALLERS / CALLS * 1e6)
+                measured[name].append((process_time() - started) / CALLERS / CALLS * 1e6)
     print(file=sys.stderr)
-    return {name: round(statistics.median(costs), 1) for name, costs in rounds.items()}
+    return {name: round(statistics.median(costs), 1) for name, costs in measured.items()}
 
 
 async def many(call: Call) -> None:
@@ -139,20 +141,23 @@ def package_of(file: str) -> str:
     return "C code" if file == "~" else f"Python's {Path(file).parent.name}"
 
 
-def print_costs(costs: dict[str, float]) -> None:
-    print("| a call through | µs | more |", "|---|---|---|", sep="\n")
-    before = 0.0
-    for name, cost in costs.items():
-        print(f"| {name} | {cost:.0f} | {cost - before:+.0f} |")
-        before = cost
-    engine, full = list(costs.values())[1], list(costs.values())[-1]
-    print(f"\nAll layers cost {full / engine:.2f} times the same engine with httpx alone.\n")
-
-
-def print_shares(shares: dict[str, float]) -> None:
-    print("| package | share of a call's time |", "|---|---|", sep="\n")
-    for name, share in shares.items():
-        print(f"| {name} | {share:.0f}% |")
+def report(results: dict[str, Any]) -> str:
+    costs: dict[str, float] = results["us_per_call"]
+    rows = [
+        [name, f"{cost:.0f}", f"{cost - before:+.0f}"]
+        for (name, cost), before in zip(costs.items(), [0, *costs.values()], strict=False)
+    ]
+    bare, full = costs["httpx.AsyncClient on the engine"], list(costs.values())[-1]
+    shares = ((name, f"{share:.0f}%") for name, share in results["share_of_own_time"].items())
+    return "\n\n".join(
+        [
+            "Processor time of a call, with one thing more in each row:",
+            table(["a call through", "µs", "more"], *rows),
+            f"All layers together cost {full / bare:.2f} times the same engine with httpx alone.",
+            "Where the time of a whole call goes, as cProfile sees it:",
+            table(["package", "share"], *shares),
+        ]
+    )
 
 
 if __name__ == "__main__":

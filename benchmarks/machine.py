@@ -1,5 +1,6 @@
 """What the benchmarks need of a machine: processes, an upstream in C, a load generator in C."""
 
+import argparse
 import contextlib
 import http.client
 import importlib.util
@@ -11,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -19,8 +20,7 @@ from typing import Any, Self
 TEMPLATE = Path(__file__).parent.parent
 sys.path.insert(0, str(TEMPLATE / "tests"))
 
-from loopback import HOST as HOST  # noqa: E402 - found by the line above
-from loopback import clean_environment, free_port  # noqa: E402
+from loopback import HOST, clean_environment, free_port  # noqa: E402 - found by the line above
 
 RESULTS = Path(__file__).with_name("results")
 # A service has the first core for itself; the upstream and the load share the others.
@@ -51,6 +51,12 @@ http {{
     }}
 }}
 """
+
+
+def parser(about: str | None, name: str) -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=about)
+    made.add_argument("--output", default=name, help="where results go, without a suffix")
+    return made
 
 
 class Process:
@@ -179,11 +185,22 @@ def require(*names: str) -> None:
         sys.exit(f"Missing: {', '.join(missing)}. On Debian: apt-get install {packages}")
 
 
-def save(name: str, results: dict[str, Any]) -> None:
+def save(name: str | Path, results: dict[str, Any]) -> None:
     """Keep figures, with what they were measured on, as JSON."""
     text = json.dumps({"machine": description(), **results}, indent=1, ensure_ascii=False)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def saved(name: str) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return results
+
+
+def table(*rows: Iterable[object]) -> str:
+    """Rows as a table in Markdown, the first of which is its head."""
+    head, *others = (f"| {' | '.join(map(str, row))} |" for row in rows)
+    return "\n".join([head, f"|{'---|' * (head.count('|') - 1)}", *others])
 
 
 def wait_for(port: int, path: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 import uvloop
-from machine import OTHER_CORES, Process, rendered, save
+from machine import OTHER_CORES, Process, parser, rendered, save, table
 from plots import overload_plot
 
 PLACES = 20
@@ -27,31 +27,38 @@ LOADS = (0.5, 0.75, 1, 1.5, 2, 3, 4)
 PATIENCE_S = 2
 WARM_UP_S = 5
 MEASURED_S = 10
-CONTENDERS = Path(__file__).parent / "contenders"
+CONTENDERS = ("plain shared client", "generated service")
+PROGRAMS = Path(__file__).parent / "contenders"
 
 
 def main() -> None:
+    options = parser(__doc__, "overload")
+    options.add_argument("--loads", type=float, nargs="+", default=LOADS)
+    options.add_argument("--only", nargs="+", default=CONTENDERS, choices=CONTENDERS)
+    arguments = options.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     rows = []
-    for load in LOADS:
-        for name in ("plain shared client", "generated service"):
+    for load in arguments.loads:
+        for name in arguments.only:
             # Anew each time, so that none pays for what was left of a load before.
             with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-                command = [sys.executable, str(CONTENDERS / "slow_upstream.py"), str(PLACES)]
+                command = [sys.executable, str(PROGRAMS / "slow_upstream.py"), str(PLACES)]
                 upstream = stack.enter_context(Process(command, cores=OTHER_CORES))
                 service = stack.enter_context(contender(name, Path(directory), upstream.url))
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     url = f"{service.url}/external?url={upstream.url}/"
                     row = runner.run(offered(url, load * CAPACITY_PER_S))
             rows.append({"contender": name, "load": load, **row})
-            print_row(rows[-1])
-    save("overload", {"capacity_per_s": CAPACITY_PER_S, "rows": rows})
-    overload_plot(rows, CAPACITY_PER_S)
+            print(f"{load:g} times, {name}: {row}", file=sys.stderr)
+    results = {"capacity_per_s": CAPACITY_PER_S, "rows": rows}
+    print(report(results))
+    save(arguments.output, results)
+    overload_plot(rows, CAPACITY_PER_S, arguments.output)
 
 
 def contender(name: str, directory: Path, upstream: str) -> Process:
     if name == "plain shared client":
-        return Process([sys.executable, CONTENDERS / "usual.py", "httpx"])
+        return Process([sys.executable, PROGRAMS / "usual.py", "httpx"])
     return Process(
         [sys.executable, "-m", "my_service"],
         directory=rendered(directory, f"upstreams=slow={upstream}") / "src",
@@ -97,11 +104,20 @@ async def offered(url: str, per_s: float) -> dict[str, Any]:
     }
 
 
-def print_row(row: dict[str, Any]) -> None:
-    print(
-        f"| {row['contender']} | {row['load']:g} | {row['goodput_per_s']:.0f} "
-        f"| {row['refused_per_s']:.0f} | {row['left_per_s']:.0f} | {row['answered_p99_s']} s |",
-        flush=True,
+def report(results: dict[str, Any]) -> str:
+    head = ["load", "", "answered", "refused with 503", "left", "99% of answers", "99% of refusals"]
+    return table(
+        head,
+        *(
+            [
+                f"{row['load']:g}",
+                row["contender"],
+                *(f"{row[f'{end}_per_s']:.0f}/s" for end in ("goodput", "refused", "left")),
+                f"{row['answered_p99_s']:.2f} s",
+                f"{row['refused_p99_s']:.2f} s" if row["refused_per_s"] else "",
+            ]
+            for row in results["rows"]
+        ),
     )
 
 

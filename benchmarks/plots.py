@@ -65,7 +65,7 @@ def throughput_plot(cells: list[dict[str, Any]], body: str, output: str) -> None
     finish(figure, rate, f"{output}-{body}")
 
 
-def overload_plot(rows: list[dict[str, Any]], capacity_per_s: int) -> None:
+def overload_plot(rows: list[dict[str, Any]], capacity_per_s: int, output: str) -> None:
     """Goodput against the load that is offered."""
     figure, axes = plt.subplots(figsize=(7, 4.5))
     for name, colour in (("plain shared client", COLOURS[1]), ("generated service", COLOURS[5])):
@@ -78,7 +78,7 @@ def overload_plot(rows: list[dict[str, Any]], capacity_per_s: int) -> None:
     axes.set_xlabel("calls offered, as a multiple of what the upstream can do")
     axes.set_ylabel("answered within 2 s, per second")
     axes.set_ylim(bottom=0)
-    finish(figure, axes, "overload")
+    finish(figure, axes, output)
 
 
 def finish(figure: Any, legend_of: Axes, name: str) -> None:

@@ -5,7 +5,6 @@ nine times of ten, as `bad` in every way that a service must survive. Ends with 
 service's memory or descriptors are not flat: those at the end against those after a quarter.
 """
 
-import argparse
 import asyncio
 import os
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 
 import aiohttp
 import uvloop
-from machine import OTHER_CORES, Process, rendered, save, upstream_of
+from machine import OTHER_CORES, Process, parser, rendered, save, table, upstream_of
 
 CALLERS = 32
 FAULTS = (
@@ -37,19 +36,17 @@ MORE_DESCRIPTORS = 2 * CALLERS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=200_000)
-    calls = parser.parse_args().calls
+    options = parser(__doc__, "soak")
+    options.add_argument("--calls", type=int, default=200_000)
+    arguments = options.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     with tempfile.TemporaryDirectory() as directory:
         project = rendered(Path(directory), "upstreams=")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            samples, ends = runner.run(soak(project, calls))
-    print("| calls | memory | descriptors |", "|---|---|---|", sep="\n")
-    for sample in samples:
-        print(f"| {sample['calls']} | {sample['memory_mib']:.1f} MiB | {sample['descriptors']} |")
-    print("\nHow the calls ended:", ", ".join(f"{n} {end}" for end, n in ends.most_common()))
-    save("soak", {"samples": samples, "ends": ends})
+            samples, ends = runner.run(soak(project, arguments.calls))
+    results = {"samples": samples, "ends": dict(ends.most_common())}
+    print(report(results))
+    save(arguments.output, results)
     early = samples[SAMPLES // 4]
     for late in samples[-2:]:  # one under load, and one at rest
         if (
@@ -113,6 +110,15 @@ async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter
         finally:
             service.__exit__()
     return samples, ends
+
+
+def report(results: dict[str, Any]) -> str:
+    rows = (
+        [sample["calls"], f"{sample['memory_mib']:.0f} MiB", sample["descriptors"]]
+        for sample in results["samples"]
+    )
+    ends = ", ".join(f"{number} {end}" for end, number in results["ends"].items())
+    return f"{table(['calls', 'memory', 'descriptors'], *rows)}\n\nHow the calls ended: {ends}."
 
 
 if __name__ == "__main__":

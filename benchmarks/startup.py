@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from machine import Process, rendered, save
+from machine import Process, rendered, save, table
 
 ROUNDS = 15
 BARE = Path(__file__).parent / "contenders/bare.py"
@@ -52,16 +53,25 @@ def main() -> None:
         name: {key: round(statistics.median(values), 3) for key, values in each.items()}
         for name, each in measured.items()
     }
-    print("| | import | first answer | memory |", "|---|---|---|---|", sep="\n")
-    for name, of in medians.items():
-        print(
-            f"| {name} | {of['import_s']:.2f} s | {of['first_answer_s']:.2f} s "
-            f"| {of['memory_mib']:.0f} MiB |"
-        )
-    bare, service = medians.values()
-    ratios = [service[key] / bare[key] for key in ("import_s", "first_answer_s", "memory_mib")]
-    print(f"| ratio | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
+    print(report(medians))
     save("startup", medians)
+
+
+def report(results: dict[str, Any]) -> str:
+    bare, service = results["bare FastAPI"], results["generated service"]
+    rows = [
+        [
+            name,
+            f"{of['import_s']:.2f} s",
+            f"{of['first_answer_s']:.2f} s",
+            f"{of['memory_mib']:.0f} MiB",
+        ]
+        for name, of in (("bare FastAPI", bare), ("generated service", service))
+    ]
+    times = (
+        f"{service[key] / bare[key]:.2f}" for key in ("import_s", "first_answer_s", "memory_mib")
+    )
+    return table(["", "import", "first answer", "memory"], *rows, ["ratio", *times])
 
 
 if __name__ == "__main__":

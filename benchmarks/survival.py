@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from machine import HOST, rendered, upstream_of
+from machine import rendered, upstream_of
 
-from loopback import Service  # isort: skip - found by the line above
+from loopback import HOST, Service  # isort: skip - found by the line above
 
 CONTENDERS = Path(__file__).with_name("contenders")
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be

@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from machine import Process, nginx, rendered, require, run_wrk, save
+from machine import Process, nginx, parser, rendered, require, run_wrk, save, table
 from plots import throughput_plot
 
 CALLERS = (1, 16, 64, 256)
-BODIES = {"small": "a JSON document of 60 bytes", "large": "a body of 100 kB"}
+BODIES = {"small": "a small JSON document", "large": "a body of 100 kB"}
 USUAL = {
     "a client per call": "per-call",
     "one shared httpx.AsyncClient": "httpx",
@@ -45,26 +45,21 @@ def main() -> None:
             if arguments.only in name
         }
         cells = measure(contenders, upstream, arguments)
-    save(
-        arguments.output,
-        {"seconds": arguments.seconds, "rounds": arguments.rounds, "cells": cells},
-    )
+    results = {"seconds": arguments.seconds, "rounds": arguments.rounds, "cells": cells}
+    print(report(results))
+    save(arguments.output, results)
     for body in arguments.bodies:
-        print(f"\n{BODIES[body].capitalize()}:\n")
-        print_table([cell for cell in cells if cell["body"] == body], arguments.callers)
         throughput_plot(cells, body, arguments.output)
-    print_ratios(cells)
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=4, help="how long each measurement is")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="contenders whose name has this")
-    parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)
-    parser.add_argument("--bodies", nargs="+", default=list(BODIES), choices=list(BODIES))
-    parser.add_argument("--output", default="throughput")
-    return parser.parse_args()
+    options = parser(__doc__, "throughput")
+    options.add_argument("--seconds", type=int, default=3, help="how long each measurement is")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--only", default="", help="contenders whose name has this")
+    options.add_argument("--callers", type=int, nargs="+", default=CALLERS)
+    options.add_argument("--bodies", nargs="+", default=list(BODIES), choices=list(BODIES))
+    return options.parse_args()
 
 
 def processes(directory: Path, upstream: str) -> dict[str, Process]:
@@ -113,38 +108,52 @@ def measure(
     ]
 
 
-def print_table(cells: list[dict[str, Any]], callers: list[int]) -> None:
-    most = max(callers)
-    print(
-        f"| requests per second with … callers | {' | '.join(map(str, callers))} "
-        f"| p99 with {most} | CPU per request | memory | errors |"
+def report(results: dict[str, Any]) -> str:
+    parts = []
+    for body in dict.fromkeys(cell["body"] for cell in results["cells"]):
+        parts += [f"With {BODIES[body]}, requests per second:", rates(results, body)]
+    return "\n\n".join(
+        [*parts, "The default service against the others, with JSON:", ratios(results)]
     )
-    print("|---" * (len(callers) + 5) + "|")
+
+
+def rates(results: dict[str, Any], body: str) -> str:
+    cells = [cell for cell in results["cells"] if cell["body"] == body]
+    callers = list(dict.fromkeys(cell["callers"] for cell in cells))
+    most = callers[-1]
+    rows = []
     for name in dict.fromkeys(cell["contender"] for cell in cells):
         own = {cell["callers"]: cell for cell in cells if cell["contender"] == name}
-        rates = " | ".join(f"{own[number]['per_s']:.0f}" for number in callers)
-        last = own[most]
         cpu_us = statistics.median(cell["cpu_us"] for cell in own.values())
-        print(
-            f"| {name} | {rates} | {last['p99_us'] / 1e6:.2f} s | {cpu_us:.0f} µs "
-            f"| {last['memory_mib']:.0f} MiB | {sum(cell['errors'] for cell in own.values())} |"
+        rows.append(
+            [
+                name,
+                *(f"{cell['per_s']:.0f}" for cell in own.values()),
+                f"{own[most]['p50_us'] / 1000:.0f} ms",
+                f"{own[most]['p99_us'] / 1000:.0f} ms",
+                f"{cpu_us:.0f} µs",
+                f"{own[most]['memory_mib']:.0f} MiB",
+                sum(cell["errors"] for cell in own.values()),
+            ]
         )
+    head = [f"{number} callers" for number in callers]
+    more = [f"p50 of {most}", f"p99 of {most}", "CPU per request", "memory", "errors"]
+    return table(["handler calls the upstream with", *head, *more], *rows)
 
 
-def print_ratios(cells: list[dict[str, Any]]) -> None:
-    """The default service against the others, for the small body."""
-    found = {
-        (cell["contender"], cell["callers"]): cell for cell in cells if cell["body"] == "small"
-    }
+def ratios(results: dict[str, Any]) -> str:
+    cells = [cell for cell in results["cells"] if cell["body"] == "small"]
+    callers = list(dict.fromkeys(cell["callers"] for cell in cells))
+    found = {(cell["contender"], cell["callers"]): cell for cell in cells}
     service, *_ = GENERATED
-    print(f"\n| {service}, with … callers, against | requests per second | memory |")
-    print("|---|---|---|")
-    for name in USUAL:
-        for (other, callers), cell in found.items():
-            if other == name and (own := found.get((service, callers))):
-                rate = own["per_s"] / cell["per_s"]
-                memory = own["memory_mib"] / cell["memory_mib"]
-                print(f"| {name}, {callers} | {rate:.2f} | {memory:.2f} |")
+    rows = []
+    for name in (name for name in USUAL if (name, callers[0]) in found):
+        of = [(found[service, number], found[name, number]) for number in callers]
+        times = (f"{own['per_s'] / other['per_s']:.2f}" for own, other in of)
+        own, other = of[-1]
+        rows.append([name, *times, f"{own['memory_mib'] / other['memory_mib']:.2f}"])
+    head = (f"{number} callers" for number in callers)
+    return table(["requests per second, as a multiple of", *head, "memory"], *rows)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,16 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "color_message" not in failed
 
 
+def test_json_takes_what_it_cannot_write_fast(capsys: pytest.CaptureFixture[str]) -> None:
+    """No line is lost for what is in it."""
+    logging.config.dictConfig(log.config("INFO", "json"))
+    odd = {"surrogate": "\ud800", "large": 2**70, "thing": object}
+    logging.getLogger("ours").info("odd", extra=odd)
+
+    line = json.loads(capsys.readouterr().out)
+    assert (line["surrogate"], line["large"], line["thing"]) == ("\ud800", 2**70, str(object))
+
+
 def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     """Readable lines, and no colour when it is not a terminal that reads them."""
     out = logged(capsys, "console")

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 # Each asks the system or the thread at every record for what no line here tells.
 logging.logProcesses = logging.logMultiprocessing = logging.logThreads = False
 
@@ -40,7 +42,11 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line, for machines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _encoded(_event(record, self))
+        event = _event(record, self)
+        try:
+            return orjson.dumps(event, default=str).decode()
+        except TypeError:  # for lone surrogates, or numbers of more than 64 bits
+            return json.dumps(event, default=str)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -66,8 +72,6 @@ _COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
 
 # What every record has, and uvicorn's message once more, in colour. The others are the event's own.
 _NO_FIELDS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
-
-_encoded = json.JSONEncoder(default=str).encode
 
 
 def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import timedelta
 
 import {{ cookiecutter.__httpx }}
 import pytest
@@ -133,6 +134,30 @@ async def test_location_that_cannot_be_read(upstream: Upstream, location: str) -
         response = await client.get(f"/status/302?location={location}")
 
     assert response.status_code == 302
+
+
+async def test_time_of_a_response_is_told(upstream: Upstream) -> None:
+    """``elapsed`` is there whether httpx has read the body or the deadline's layer."""
+    async with client_for(upstream) as client:
+        whole = await client.get("/")
+        async with client.stream("GET", "/") as streamed:
+            await streamed.aread()
+
+    assert whole.elapsed > timedelta(0)
+    assert streamed.elapsed > timedelta(0)
+
+
+async def test_a_response_hook_may_read_the_text(upstream: Upstream) -> None:
+    """What is done to a response is done before its owner sees it."""
+    async with client_for(upstream) as client:
+        client.event_hooks = {"response": [_read_text]}
+        response = await client.get("/?content-type=text/plain")
+
+    assert response.text
+
+
+async def _read_text(response: httpx.Response) -> None:
+    assert response.text
 
 
 async def test_redirected_get_has_no_body(upstream: Upstream) -> None:

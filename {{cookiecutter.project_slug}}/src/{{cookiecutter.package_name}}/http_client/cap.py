@@ -13,6 +13,7 @@ ACCEPT_ENCODING = "gzip, deflate"  # what is decoded here
 
 _DECODED_HERE = frozenset({"gzip", "x-gzip", "deflate"})
 _DECODED_BY_HTTPX = _DECODED_HERE | {"br", "zstd"}
+_FRAMING = frozenset({b"content-length", b"content-encoding", b"transfer-encoding"})
 _PIECE = 64 * 1024
 
 
@@ -36,11 +37,9 @@ class ResponseCap(Layer):
         max_bytes = request.extensions.get("max_response_bytes", self._max_bytes)
         max_bytes = math.inf if max_bytes is None else max_bytes
         headers = response.headers
-        length = headers.get("Content-Length", "")
-        # Read as httpx reads them: what is overlooked here, it would decode.
-        told = headers.get_list("Content-Encoding", split_commas=True)
-        codings = [coding.strip().lower() for coding in told]
-        known = [coding for coding in codings if coding in _DECODED_BY_HTTPX]
+        framing = _FRAMING.intersection([name.lower() for name, _ in headers.raw])
+        length = headers["Content-Length"] if b"content-length" in framing else ""
+        known = _known_codings(headers) if b"content-encoding" in framing else []
         try:
             if length.isdecimal() and int(length) > max_bytes:
                 raise ResponseTooLarge(f"the body is more than {max_bytes} bytes")
@@ -49,13 +48,20 @@ class ResponseCap(Layer):
         except httpx.HTTPError:
             await response.aclose()
             raise
-        if length and not known and "Transfer-Encoding" not in headers:
+        if framing == {b"content-length"}:
             return response  # the connection ends a body of a told length there
         response.stream = _CappedBody(stream_of(response), max_bytes, bool(known))
         if known:
             del headers["Content-Encoding"]
             headers.pop("Content-Length", None)
         return response
+
+
+def _known_codings(headers: httpx.Headers) -> list[str]:
+    # Read as httpx reads them: what is overlooked here, it would decode.
+    told = headers.get_list("Content-Encoding", split_commas=True)
+    codings = (coding.strip().lower() for coding in told)
+    return [coding for coding in codings if coding in _DECODED_BY_HTTPX]
 
 
 class _CappedBody(httpx.AsyncByteStream):

@@ -65,14 +65,9 @@ class ManagedClient(httpx.AsyncClient):
         deadline = self._now() + self._total_timeout_s
         _call.set(self._marks | {"deadline": deadline, "streamed": stream})
         try:
-            response = await super().send(request, stream=stream, **options)
+            return await super().send(request, stream=stream, **options)
         finally:
             _call.set(outer)
-        # httpx would look any charset up among Python's codecs, where zlib and idna are, too.
-        told = "charset" in response.headers.get("Content-Type", "").lower()
-        if not told or not _TEXT.fullmatch(response.charset_encoding or ""):
-            response.encoding = "utf-8"
-        return response
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -95,6 +90,10 @@ class _Marked(Layer):
         response = await self.inner.handle_async_request(request)
         if response.has_redirect_location and not _is_readable(response, request.url.host):
             del response.headers["Location"]
+        # httpx would look any charset up among Python's codecs, where zlib and idna are, too.
+        told = "charset" in response.headers.get("Content-Type", "").lower()
+        if not told or not _TEXT.fullmatch(response.charset_encoding or ""):
+            response.encoding = "utf-8"
         return response
 
 
