@@ -42,12 +42,8 @@ survival: $(VENV)/ready ## Compare what a plain shared client and the service su
 
 .PHONY: bench
 bench: $(VENV)/ready ## Measure the service beside others; needs nginx and wrk, and half an hour
-	@cd benchmarks && for part in throughput layers startup overload write_readme; do \
+	@cd benchmarks && for part in throughput layers startup overload soak write_readme; do \
 		python $$part.py && echo || exit 1; done
-
-.PHONY: soak
-soak: $(VENV)/ready ## Make 200,000 calls with faults among them, and watch what grows
-	@cd benchmarks && python soak.py && python write_readme.py
 
 .PHONY: generation
 generation: $(VENV)/ready ## Compare the time of a generation with an empty template's

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ from loopback import HOST, clean_environment, free_port  # noqa: E402 - found by
 RESULTS = Path(__file__).with_name("results")
 # A service has the first core for itself; the upstream and the load share the others.
 CORES = sorted(os.sched_getaffinity(0))
+# So that the processes that a benchmark has started end with it.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 SERVICE_CORES = set(CORES[:1])
 OTHER_CORES = set(CORES[1:]) or SERVICE_CORES
 
@@ -85,8 +88,12 @@ class Process:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.sched_setaffinity(self._process.pid, self._cores)
-        wait_for(self._port, "/livez")
+        try:
+            os.sched_setaffinity(self._process.pid, self._cores)
+            wait_for(self._port, "/livez")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,8 +136,8 @@ def nginx(directory: Path) -> Iterator[str]:
     configuration.write_text(NGINX.format(directory=directory, host=HOST, port=port))
     command = [program("nginx"), "-e", "stderr", "-p", str(directory), "-c", str(configuration)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    os.sched_setaffinity(process.pid, OTHER_CORES)
     try:
+        os.sched_setaffinity(process.pid, OTHER_CORES)
         wait_for(port, "/small")
         yield f"http://{HOST}:{port}"
     finally:
@@ -151,6 +158,7 @@ def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
         preexec_fn=lambda: os.sched_setaffinity(0, OTHER_CORES),
     )
     told: dict[str, Any] = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+    told["requests"] -= told["refused"]  # an answer that is an error is soon given
     told["per_s"] = told["requests"] / told.pop("duration_us") * 1e6
     return told
 

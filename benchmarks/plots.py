@@ -86,5 +86,8 @@ def finish(figure: Any, legend_of: Axes, name: str) -> None:
     figure.legend(handles, labels, loc="lower center", ncols=3)
     figure.tight_layout(rect=(0, 0.04 + 0.05 * -(-len(labels) // 3), 1, 1))
     RESULTS.mkdir(exist_ok=True)
-    figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+    path = RESULTS / f"{name}.svg"
+    figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("".join(f"{line.rstrip()}\n" for line in lines), encoding="utf-8")

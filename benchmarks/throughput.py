@@ -54,7 +54,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     options = parser(__doc__, "throughput")
-    options.add_argument("--seconds", type=int, default=3, help="how long each measurement is")
+    options.add_argument("--seconds", type=int, default=2, help="how long each measurement is")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", default="", help="contenders whose name has this")
     options.add_argument("--callers", type=int, nargs="+", default=CALLERS)

@@ -26,7 +26,7 @@ PLOTS = {
 
 def text() -> str:
     parts = [
-        "# Benchmarks\n\n`make bench` and `make soak` measure all of this and write this page. "
+        "# Benchmarks\n\n`make bench` measures all of this and writes this page. "
         "Figures of different machines differ; the ratios are what to compare."
     ]
     for title, module in PARTS.items():
@@ -35,8 +35,11 @@ def text() -> str:
         about = module.__doc__.strip()
         figures = module.report(results)
         parts.append(f"## {title}\n\n{about}\n\n{PLOTS.get(title, '')}{figures}")
-    machine = "\n".join(f"- {name}: {what}" for name, what in results["machine"].items())
-    return "\n\n".join([*parts, f"## The machine\n\n{machine}\n"])
+    machines = {module.__name__: saved(module.__name__)["machine"] for module in PARTS.values()}
+    if any(machine != machines["throughput"] for machine in machines.values()):
+        sys.exit("The results are of different machines or versions: run `make bench`.")
+    told = "\n".join(f"- {name}: {what}" for name, what in machines["throughput"].items())
+    return "\n\n".join([*parts, f"## The machine\n\n{told}\n"])
 
 
 if __name__ == "__main__":

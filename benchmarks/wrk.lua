@@ -2,8 +2,8 @@
 done = function(summary, latency, requests)
   local failed = summary.errors
   io.write(string.format(
-    '\n{"requests": %d, "duration_us": %d, "bytes": %d, "p50_us": %d, "p99_us": %d, "errors": %d}\n',
+    '\n{"requests": %d, "duration_us": %d, "bytes": %d, "p50_us": %d, "p99_us": %d, "errors": %d, "refused": %d}\n',
     summary.requests, summary.duration, summary.bytes,
     latency:percentile(50), latency:percentile(99),
-    failed.connect + failed.read + failed.write + failed.status + failed.timeout))
+    failed.connect + failed.read + failed.write + failed.status + failed.timeout, failed.status))
 end

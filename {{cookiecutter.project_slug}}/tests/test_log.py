@@ -47,10 +47,12 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_takes_what_it_cannot_write_fast(capsys: pytest.CaptureFixture[str]) -> None:
     """No line is lost for what is in it."""
     logging.config.dictConfig(log.config("INFO", "json"))
-    odd = {"surrogate": "\ud800", "large": 2**70, "thing": object}
-    logging.getLogger("ours").info("odd", extra=odd)
+    odd = {"surrogate": "\ud800", "large": 2**70, "thing": object, "level": 1}
+    logging.getLogger("ours").info("odd", extra=odd, stack_info=True)
 
     line = json.loads(capsys.readouterr().out)
+    assert line["level"] == "info"
+    assert "test_log.py" in line["stack"]
     assert (line["surrogate"], line["large"], line["thing"]) == ("\ud800", 2**70, str(object))
 
 

@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event = _event(record, self)
         try:
-            return orjson.dumps(event, default=str).decode()
+            return orjson.dumps(event, default=str, option=_AS_TEXT).decode()
         except TypeError:  # for lone surrogates, or numbers of more than 64 bits
             return json.dumps(event, default=str)
 
@@ -60,13 +60,16 @@ class ConsoleFormatter(logging.Formatter):
         event = _event(record, self)
         time = event.pop("timestamp")[11:23]
         level, message = event.pop("level").upper(), event.pop("message")
-        exception = event.pop("exception", None)
+        traces = [event.pop(name) for name in ("exception", "stack") if name in event]
         if level in self._colors:
             level = f"\x1b[{self._colors[level]}m{level:8}\x1b[0m"
         fields = (f"{key}={_shown(value)}" for key, value in event.items() if value is not None)
         line = f"{time} {level:8} {message:20} {' '.join(fields)}"
-        return line if exception is None else f"{line}\n{exception}"
+        return "\n".join([line, *traces])
 
+
+# Objects' own words, which leave out what is secret; orjson would write dataclasses field by field.
+_AS_TEXT = orjson.OPT_PASSTHROUGH_DATACLASS
 
 _COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
 
@@ -75,8 +78,9 @@ _NO_FIELDS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "mes
 
 
 def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
+    time = datetime.fromtimestamp(record.created, UTC)
     event = {
-        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat()[:-6] + "Z",
+        "timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "logger": record.name,
         "message": record.getMessage(),
@@ -84,11 +88,13 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
         "request_id": request_id.get(),
     }
     for name, value in vars(record).items():
-        if name not in _NO_FIELDS:
+        if name not in _NO_FIELDS and name not in event:
             event[name] = value
     if record.exc_info:
         # httpx's own exceptions tell whole URLs, and tracebacks of others tell them as their cause.
         event["exception"] = _URL.sub(r"\1\2", formatter.formatException(record.exc_info))
+    if record.stack_info:
+        event["stack"] = _URL.sub(r"\1\2", record.stack_info)
     return event
 
 
@@ -97,4 +103,4 @@ _URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
 
 def _shown(value: object) -> str:
     text = str(value)
-    return text if text.isprintable() and " " not in text else repr(value)
+    return text if text.isprintable() and " " not in text else repr(text)

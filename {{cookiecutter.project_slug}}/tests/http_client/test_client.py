@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
 
@@ -33,6 +35,20 @@ async def test_nothing_is_set_on_the_shared_client(upstream: Upstream) -> None:
             client.cookies.set("session", "secret")
         with pytest.raises(AttributeError, match="Cookie header"):
             client.cookies = {"session": "secret"}
+        with pytest.raises(AttributeError, match="whole URL"):
+            client.base_url = "http://elsewhere"
+
+
+async def test_a_response_goes_with_its_last_use(upstream: Upstream) -> None:
+    """Not with the next collection of garbage, until when bodies would fill the memory."""
+    async with client_for(upstream) as client:
+        gc.disable()
+        try:
+            gone = weakref.ref(await client.get("/"))
+        finally:
+            gc.enable()
+
+        assert gone() is None
 
 
 async def test_credentials_go_to_their_own_upstream(upstream: Upstream) -> None:

@@ -1,7 +1,8 @@
 import {{ cookiecutter.__httpx }}
+from fastapi import Request
 
 from {{ cookiecutter.package_name }}.app import create_app
-from {{ cookiecutter.package_name }}.http_client.dependency import OpenClients
+from {{ cookiecutter.package_name }}.http_client.dependency import open_clients_of
 
 from ..service import service_for, serving, settings_for
 from ..upstream import Upstream
@@ -38,8 +39,8 @@ async def test_not_ready_before_and_after(upstream: Upstream) -> None:
     app = create_app(settings_for(upstream))
 
     @app.get("/drain")
-    async def drain(clients: OpenClients) -> None:
-        await clients.drain(1)
+    async def drain(request: Request) -> None:
+        await (await open_clients_of(request)).drain(1)
 
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://service"

@@ -48,7 +48,7 @@ class ResponseCap(Layer):
         except httpx.HTTPError:
             await response.aclose()
             raise
-        if framing == {b"content-length"}:
+        if framing == {b"content-length"} and length.isdecimal():
             return response  # the connection ends a body of a told length there
         response.stream = _CappedBody(stream_of(response), max_bytes, bool(known))
         if known:

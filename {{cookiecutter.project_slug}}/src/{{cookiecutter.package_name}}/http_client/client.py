@@ -13,8 +13,15 @@ from ..settings import HTTPSettings, UpstreamSettings
 from .cap import ACCEPT_ENCODING
 from .layer import Layer
 
-# Those asked for last are kept, at about a kilobyte each: httpx takes 30 µs for each.
-parsed_url = lru_cache(256)(httpx.URL)
+# httpx takes 30 µs for each URL. Those asked for last are kept, unless they are long.
+_LONG = 1024
+_parsed = lru_cache(256)(httpx.URL)
+
+
+def parsed_url(url: str) -> httpx.URL:
+    """The URL; raises httpx.InvalidURL."""
+    return _parsed(url) if len(url) <= _LONG else httpx.URL(url)
+
 
 # What the layers must know of a call. In a context and not in the request, because redirects and
 # authentication make their own.
@@ -48,13 +55,15 @@ class ManagedClient(httpx.AsyncClient):
             ),
         )
         self._merged = lru_cache(256)(super()._merge_url)
-        self._marks = {"upstream": name, "status": None}
+        self._marks = {"upstream": name, "status": None, "attempts": 0}
         self._now = asyncio.get_running_loop().time
         self._total_timeout_s = settings.total_timeout_s
 
     def _merge_url(self, url: httpx.URL | str) -> httpx.URL:
         # httpx parses what it is given, joins it to the base URL and parses that again.
-        return self._merged(url) if isinstance(url, str) else super()._merge_url(url)
+        if isinstance(url, str) and len(url) <= _LONG:
+            return self._merged(url)
+        return super()._merge_url(url)
 
     async def send(
         self, request: httpx.Request, *, stream: bool = False, **options: Any
@@ -65,9 +74,23 @@ class ManagedClient(httpx.AsyncClient):
         deadline = self._now() + self._total_timeout_s
         _call.set(self._marks | {"deadline": deadline, "streamed": stream})
         try:
-            return await super().send(request, stream=stream, **options)
+            response = await super().send(request, stream=stream, **options)
         finally:
             _call.set(outer)
+        if not stream:
+            # httpx's own stream and the response hold each other, and so the body for long.
+            for each in (response, *response.history):
+                each.stream = httpx.ByteStream(b"")
+        return response
+
+    @property
+    def base_url(self) -> httpx.URL:
+        """The upstream's; fixed, since URLs that were joined to it are kept."""
+        return super().base_url
+
+    @base_url.setter
+    def base_url(self, _: object) -> None:
+        raise AttributeError("the client is shared: give the call a whole URL instead")
 
     @property
     def cookies(self) -> httpx.Cookies:

@@ -1,10 +1,8 @@
 """How handlers get their clients: by the name of an upstream, or the default one."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
 
 import {{ cookiecutter.__httpx }}
-from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
 from .clients import Clients
@@ -21,9 +19,6 @@ async def open_clients_of(connection: HTTPConnection) -> Clients:
         )
     assert isinstance(clients, Clients)
     return clients
-
-
-OpenClients = Annotated[Clients, Depends(open_clients_of)]
 
 
 def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:

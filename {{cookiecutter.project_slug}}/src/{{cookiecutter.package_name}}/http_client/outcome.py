@@ -97,7 +97,7 @@ def _tell(
         "method": request.method,
         "path": request.url.raw_path.partition(b"?")[0].decode("ascii", "replace"),
         "status": status,
-        "attempts": request.extensions.get("attempts", 0),
+        "attempts": request.extensions["attempts"],
         "duration_ms": round((time.perf_counter() - started) * 1000, 2),
     }
     if isinstance(failure, httpx.HTTPError):
