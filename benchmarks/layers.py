@@ -153,8 +153,8 @@ def report(results: dict[str, Any]) -> str:
         [
             "Processor time of a call, with one thing more in each row:",
             table(["a call through", "µs", "more"], *rows),
-            f"All together cost {full / bare:.2f} times the same engine with httpx alone, and the layers "
-            f"{full / client:.2f} times the client without them.",
+            f"All together cost {full / bare:.2f} times the same engine with httpx alone, and "
+            f"{full / client:.2f} times the client without its layers.",
             "Where the time of a whole call goes, as cProfile sees it:",
             table(["package", "share"], *shares),
         ]
