@@ -41,7 +41,7 @@ survival: $(VENV)/ready ## Compare what a plain shared client and the service su
 	@python benchmarks/survival.py
 
 .PHONY: bench
-bench: $(VENV)/ready ## Measure the service beside others; needs nginx and wrk, and half an hour
+bench: $(VENV)/ready ## Measure the service beside others; needs nginx, wrk and 20 minutes
 	@cd benchmarks && for part in throughput layers startup overload soak write_readme; do \
 		python $$part.py && echo || exit 1; done
 

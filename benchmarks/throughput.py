@@ -136,7 +136,7 @@ def rates(results: dict[str, Any], body: str) -> str:
                 sum(cell["errors"] for cell in own.values()),
             ]
         )
-    head = [f"{number} callers" for number in callers]
+    head = [callers_told(number) for number in callers]
     more = [f"p50 of {most}", f"p99 of {most}", "CPU per request", "memory", "errors"]
     return table(["handler calls the upstream with", *head, *more], *rows)
 
@@ -152,8 +152,12 @@ def ratios(results: dict[str, Any]) -> str:
         times = (f"{own['per_s'] / other['per_s']:.2f}" for own, other in of)
         own, other = of[-1]
         rows.append([name, *times, f"{own['memory_mib'] / other['memory_mib']:.2f}"])
-    head = (f"{number} callers" for number in callers)
+    head = (callers_told(number) for number in callers)
     return table(["requests per second, as a multiple of", *head, "memory"], *rows)
+
+
+def callers_told(number: int) -> str:
+    return f"{number} caller{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ import json
 import logging.config
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -54,6 +55,23 @@ def test_json_takes_what_it_cannot_write_fast(capsys: pytest.CaptureFixture[str]
     assert line["level"] == "info"
     assert "test_log.py" in line["stack"]
     assert (line["surrogate"], line["large"], line["thing"]) == ("\ud800", 2**70, str(object))
+
+
+def test_an_object_is_told_in_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """They leave out what is secret, and cannot forge a line."""
+
+    @dataclass
+    class Login:
+        user: str
+        password: str = field(repr=False)
+
+    for format in ("json", "console"):
+        logging.config.dictConfig(log.config("INFO", format))
+        logging.getLogger("ours").info("login", extra={"who": Login("a\nb", "s3cret")})
+        out = capsys.readouterr().out
+        assert "Login(user=" in out
+        assert "s3cret" not in out
+        assert out.count("\n") == 1
 
 
 def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,11 @@
 import gzip
 import zlib
+from collections.abc import AsyncIterator
 
 import {{ cookiecutter.__httpx }}
 import pytest
 
+from {{ cookiecutter.package_name }}.http_client.cap import ResponseCap
 from {{ cookiecutter.package_name }}.http_client.errors import ResponseTooLarge
 
 from ..service import client_for
@@ -88,3 +90,25 @@ async def test_unknown_codings_are_passed_on(upstream: Upstream) -> None:
     """A coding that nobody knows is a mislabelled body more often than not."""
     async with client_for(upstream) as client:
         assert (await client.get("/large/3?content-encoding=utf-8")).content == b"xxx"
+
+
+class _LaxEngine(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
+    """Lets a length pass that is no number, as repeated headers are: some parsers do."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Length": "9, 9"}, stream=self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"x" * 101
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_length_that_is_no_number_is_not_believed() -> None:
+    """Only an engine that has understood the length ends the body by it."""
+    cap = ResponseCap(_LaxEngine(), max_bytes=100)
+    response = await cap.handle_async_request(httpx.Request("GET", "http://up/"))
+
+    with pytest.raises(ResponseTooLarge):
+        await response.aread()

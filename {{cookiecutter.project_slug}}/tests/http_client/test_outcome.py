@@ -56,6 +56,18 @@ async def test_each_outcome_is_one_line(
     assert all(call["upstream"] == "up" and call["duration_ms"] > 0 for call in calls(caplog))
 
 
+async def test_each_redirect_is_a_call_of_its_own(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that is refused tells nothing of the one before."""
+    async with client_for(upstream, follow_redirects=True) as client:
+        with pytest.raises(httpx.TransportError):
+            await client.get("/status/302?location=http://elsewhere/")
+
+    told = [(call["status"], call["attempts"]) for call in calls(caplog)]
+    assert told == [(302, 1), (None, 0)]
+
+
 async def test_secrets_are_not_logged(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """Neither queries nor credentials reach the log, of whatever logger."""
     caplog.set_level(logging.INFO)

@@ -49,7 +49,7 @@ class ResponseCap(Layer):
             await response.aclose()
             raise
         if framing == {b"content-length"} and length.isdecimal():
-            return response  # the connection ends a body of a told length there
+            return response  # the engine ends such a body at the length that was told
         response.stream = _CappedBody(stream_of(response), max_bytes, bool(known))
         if known:
             del headers["Content-Encoding"]
