@@ -138,7 +138,7 @@ async def profile(call: Call) -> dict[str, float]:
 def package_of(file: str) -> str:
     if found := re.search(r"(?:site-packages|src)/(\w+)", file):
         return found[1]
-    return "C code" if file == "~" else f"Python's {Path(file).parent.name}"
+    return "C code" if file.startswith(("~", "<")) else "Python's own library"
 
 
 def report(results: dict[str, Any]) -> str:

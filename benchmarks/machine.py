@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import http.client
 import importlib.util
 import json
 import os
@@ -16,20 +15,20 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 TEMPLATE = Path(__file__).parent.parent
 sys.path.insert(0, str(TEMPLATE / "tests"))
 
-from loopback import HOST, clean_environment, free_port  # noqa: E402 - found by the line above
+from loopback import HOST, Service  # noqa: E402 - found by the line above
 
 RESULTS = Path(__file__).with_name("results")
 # A service has the first core for itself; the upstream and the load share the others.
 CORES = sorted(os.sched_getaffinity(0))
-# So that the processes that a benchmark has started end with it.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 SERVICE_CORES = set(CORES[:1])
 OTHER_CORES = set(CORES[1:]) or SERVICE_CORES
+# So that the processes that a benchmark has started end with it.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 NGINX = """
 daemon off;
@@ -62,8 +61,10 @@ def parser(about: str | None, name: str) -> argparse.ArgumentParser:
     return made
 
 
-class Process:
-    """A service on a port of its own, with one core for itself."""
+class Process(Service):
+    """A service with one core for itself, whose output nobody reads."""
+
+    output = subprocess.DEVNULL
 
     def __init__(
         self,
@@ -72,33 +73,8 @@ class Process:
         cores: set[int] = SERVICE_CORES,
         **environment: str,
     ) -> None:
-        self._port = free_port()
-        self.url = f"http://{HOST}:{self._port}"
-        self._command = command
-        self._directory = directory
-        self._cores = cores
-        self._environment = {**clean_environment(), "APP_PORT": str(self._port), **environment}
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=self._directory,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            os.sched_setaffinity(self._process.pid, self._cores)
-            wait_for(self._port, "/livez")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        super().__init__([*on(cores), *command], directory or Path.cwd(), **environment)
+        self.url = f"http://{HOST}:{self.port}"
 
     def cpu_s(self) -> float:
         """Processor time so far, in seconds."""
@@ -125,37 +101,37 @@ class Process:
         return int(resident) / 1024
 
 
+def on(cores: set[int]) -> list[str]:
+    """The beginning of a command that is to run on these cores."""
+    return ["taskset", "--cpu-list", ",".join(map(str, cores))]
+
+
 @contextlib.contextmanager
 def nginx(directory: Path) -> Iterator[str]:
     """An upstream that answers at once; yields its base URL."""
     directory.mkdir()
-    port = free_port()
+    (directory / "livez").touch()
     (directory / "small").write_text('{"name": "an answer as most are", "number": 12345}\n')
     (directory / "large").write_text(json.dumps(["0123456789abcdef"] * 5120))
     configuration = directory / "nginx.conf"
-    configuration.write_text(NGINX.format(directory=directory, host=HOST, port=port))
     command = [program("nginx"), "-e", "stderr", "-p", str(directory), "-c", str(configuration)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        os.sched_setaffinity(process.pid, OTHER_CORES)
-        wait_for(port, "/small")
-        yield f"http://{HOST}:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    upstream = Process(command, cores=OTHER_CORES)
+    configuration.write_text(NGINX.format(directory=directory, host=HOST, port=upstream.port))
+    with upstream:
+        yield upstream.url
 
 
 def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
     """Load from so many callers, each with one connection that calls again and again."""
     done = subprocess.run(
         [
+            *on(OTHER_CORES),
             *(program("wrk"), "--threads=1", f"--connections={callers}", f"--duration={seconds}s"),
             *("--timeout=60s", f"--script={Path(__file__).with_name('wrk.lua')}", url),
         ],
         check=True,
         capture_output=True,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, OTHER_CORES),
     )
     told: dict[str, Any] = json.loads(done.stdout.rstrip().rpartition("\n")[2])
     told["requests"] -= told["refused"]  # an answer that is an error is soon given
@@ -209,18 +185,6 @@ def table(*rows: Iterable[object]) -> str:
     """Rows as a table in Markdown, the first of which is its head."""
     head, *others = (f"| {' | '.join(map(str, row))} |" for row in rows)
     return "\n".join([head, f"|{'---|' * (head.count('|') - 1)}", *others])
-
-
-def wait_for(port: int, path: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection(HOST, port)
-        with contextlib.closing(connection), contextlib.suppress(OSError):
-            connection.request("GET", path)
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.01)
-    raise TimeoutError(f"port {port} does not answer")
 
 
 def description() -> dict[str, str]:

@@ -90,6 +90,8 @@ class Answer:
 class Service:
     """A generated service, started as a process and stopped by SIGTERM."""
 
+    output = subprocess.PIPE
+
     def __init__(self, command: Sequence[str | Path], directory: Path, **environment: str) -> None:
         self.port = free_port()
         self.out: list[str] = []
@@ -104,16 +106,14 @@ class Service:
             cwd=self._directory,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=self.output,
+            stderr=self.output,
             text=True,
             encoding="utf-8",
             start_new_session=True,  # so that what the command starts can be killed with it
         )
-        self._readers = [
-            self._read(self._process.stdout, self.out),
-            self._read(self._process.stderr, self.err),
-        ]
+        streams = ((self._process.stdout, self.out), (self._process.stderr, self.err))
+        self._readers = [self._read(stream, lines) for stream, lines in streams if stream]
         try:
             self._wait_until_it_answers()
         except BaseException:
@@ -174,9 +174,7 @@ class Service:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _read(self, stream: IO[str] | None, lines: list[str]) -> threading.Thread:
-        assert stream is not None
-
+    def _read(self, stream: IO[str], lines: list[str]) -> threading.Thread:
         def read() -> None:
             with stream:
                 lines.extend(line.rstrip("\n") for line in stream)
@@ -197,7 +195,7 @@ class Service:
                     return
             except OSError:
                 pass
-            time.sleep(0.05)
+            time.sleep(0.01)
         raise BrokenPromiseError("The service did not answer within 30 seconds.")
 
 
