@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,10 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "APP_LOG_LEVEL": "debug",
         "APP_HTTP__READ_TIMEOUT_S": "3",
         "APP_HTTP__BREAKER_FAILURE_RATIO": "none",
+        "APP_HTTP__RATE_LIMIT": "100/minute",
         "APP_UPSTREAMS__OTHER__BASE_URL": "http://other.example/v1",
         "APP_UPSTREAMS__OTHER__READ_TIMEOUT_S": "2",
+        "APP_UPSTREAMS__OTHER__RATE_LIMIT": "20/5 seconds",
         "APP_UPSTREAMS__OTHER__BEARER_TOKEN": "s3cret",
         "APP_UPSTREAMS__OTHER__HEADERS": '{"X-Api-Key": "k3y"}',
         "APP_EXTERNAL_ALLOWED_ORIGINS": "http://a.example,http://b.example:81",
@@ -42,6 +45,7 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.upstreams.keys() == {*BASE_URLS, "other"}
     assert (settings.port, settings.log_level) == (9000, "DEBUG")
     assert (settings.http.read_timeout_s, other.read_timeout_s) == (3, 2)
+    assert (settings.http.rate_limit, other.rate_limit) == ("100/minute", "20/5 seconds")
     assert settings.http.breaker_failure_ratio is other.breaker_failure_ratio is None
     assert str(other.base_url) == "http://other.example/v1"
     assert len(settings.external_allowed_origins) == 2
@@ -81,6 +85,9 @@ def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         ("APP_LOG_LEVEL", "loud"),
         ("APP_EXTERNAL_ALLOWED_ORIGINS", "http://a,nonsense"),
+        ("APP_SHARED_STATE_URL", "http://s3cret.example"),
+        ("APP_HTTP__RATE_LIMIT", "100"),
+        ("APP_HTTP__RATE_LIMIT", "0/minute"),
         ("APP_HTTP__TOTAL_TIMEOUT_S", "inf"),
         ("APP_HTTP__CA_BUNDLE", __file__),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "ftp://other.example"),
@@ -103,6 +110,16 @@ def test_bad_value_names_its_variable(
     (told,) = problems(error.value)
     assert told.startswith(name)
     assert "s3cr" not in told
+
+
+def test_what_needs_an_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing package is told at the start, with the command that installs it."""
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setenv("APP_SHARED_STATE_URL", "redis://localhost")
+    with pytest.raises(ValidationError) as error:
+        Settings()
+
+    assert "uv sync --extra redis" in problems(error.value)[0]
 
 
 def test_example_lists_every_setting_with_its_default() -> None:

@@ -44,6 +44,7 @@ _FAILURES: tuple[tuple[type[Exception], int, str, str], ...] = (
     (httpx.LocalProtocolError, 500, "internal-error", "The call to the upstream is not valid."),
     (httpx.UnsupportedProtocol, 400, "origin-not-allowed", "The URL is neither http nor https."),
     (errors.CircuitOpen, 503, "upstream-unavailable", "The upstream failed too often of late."),
+    (errors.RateLimited, 503, "upstream-rate-limited", "Too many calls to the upstream of late."),
     (httpx.PoolTimeout, 503, "upstream-saturated", "Too many calls to the upstream at once."),
     (httpx.TimeoutException, 504, "upstream-timeout", "The upstream did not answer in time."),
     (httpx.ConnectError, 502, "upstream-unreachable", "The upstream cannot be reached."),
@@ -91,7 +92,7 @@ async def _failure(_: Request, failure: Exception) -> JSONResponse:
     status, kind, detail = next(row[1:] for row in _FAILURES if isinstance(failure, row[0]))
     if status == 500:
         log.error("a call that cannot be made", exc_info=failure)
-    retry_after = getattr(failure, "retry_after_s", None)
+    retry_after = failure.retry_after_s if isinstance(failure, errors.Refused) else None
     return problem(
         status,
         kind,

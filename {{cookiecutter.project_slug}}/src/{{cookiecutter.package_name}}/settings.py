@@ -1,5 +1,6 @@
 """What the environment decides: every ``APP_`` variable is read here, and nowhere else."""
 
+import importlib.util
 import json
 import re
 import ssl
@@ -12,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FilePath,
+    RedisDsn,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -50,6 +52,24 @@ def _fits_a_header(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _is_a_rate(limit: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,8}/([1-9]\d{0,5} )?(second|minute|hour|day)s?", limit):
+        raise ValueError("must be like 100/minute or 20/5 seconds")
+    return limit
+
+
+def _is_a_redis(url: SecretStr) -> SecretStr:
+    try:
+        is_redis = RedisDsn(url.get_secret_value()).host is not None
+    except ValidationError:
+        is_redis = False
+    if not is_redis:
+        raise ValueError("must be like redis://host:6379/0, or rediss:// for TLS")
+    if importlib.util.find_spec("redis") is None:
+        raise ValueError("needs the extra: uv sync --extra redis")
+    return url
+
+
 HeaderValue = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 
 
@@ -76,6 +96,8 @@ class HTTPSettings(BaseModel):
     """Everything together, in seconds: queueing, attempts, back-off and the body."""
     max_connections: Annotated[int, Field(gt=0)] = 100
     """Most calls at the upstream at once, from one worker process."""
+    rate_limit: Annotated[str, AfterValidator(_is_a_rate)] | None = None
+    """Most attempts in a time, such as 100/minute, in all processes of one SHARED_STATE_URL."""
     keepalive_expiry_s: Seconds = 4
     """Idle time after which a connection is not used again, in seconds; many servers cut at 5."""
     max_attempts: Annotated[int, Field(gt=0)] = 3
@@ -159,6 +181,8 @@ class Settings(BaseSettings):
     """Time for calls in flight at shutdown, in seconds; less than TOTAL_TIMEOUT_S loses some."""
     external_allowed_origins: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = ()
     """Comma-separated origins that /external may call besides the upstreams'."""
+    shared_state_url: Annotated[SecretStr, AfterValidator(_is_a_redis)] | None = None
+    """A Redis where all processes count for RATE_LIMIT together, such as redis://host:6379/0."""
     http: HTTPSettings = HTTPSettings()
     """For every client."""
     upstreams: dict[Name, UpstreamSettings] = {}

@@ -7,14 +7,15 @@ from typing import Literal
 import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings
-from .errors import CircuitOpen, ResponseTooLarge, URLNotAllowed
+from .errors import CircuitOpen, RateLimited, ResponseTooLarge, URLNotAllowed
 from .layer import Layer, when_ended
 
 State = Literal["closed", "open", "half-open"]
 
 _UNAVAILABLE = frozenset({502, 503, 504})
-# The caller's mistakes say nothing about the upstream.
+# The caller's mistakes and this service's own limits say nothing about the upstream.
 _NOT_ITS_FAULT = (
+    RateLimited,
     ResponseTooLarge,
     URLNotAllowed,
     httpx.LocalProtocolError,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from .errors import URLNotAllowed
 from .limit import ConcurrencyLimit
 from .origin import Origin, OriginGuard, origin_of
 from .outcome import Outcome
+from .rate import Count, RateLimit
 from .retry import Retry
 {% if cookiecutter.telemetry %}
 from .telemetry import Telemetry
@@ -46,12 +47,20 @@ class Managed:
         }
 
 
-def build(name: str | None, settings: HTTPSettings, engine: Engine) -> Managed:
+CountFor = Callable[[str, str], Count]
+
+
+def build(
+    name: str | None, settings: HTTPSettings, engine: Engine, count_for: CountFor | None = None
+) -> Managed:
     """A client and its layers, from the pool outwards; the default one has no name."""
     transport: httpx.AsyncBaseTransport
     transport = ResponseCap(engine, settings.max_response_bytes)
     if settings.attempt_timeout_s is not None:
         transport = AttemptTimeout(transport, settings.attempt_timeout_s)
+    if count_for is not None and settings.rate_limit is not None:
+        count = count_for(name or "", settings.rate_limit)
+        transport = RateLimit(transport, settings.rate_limit, settings.pool_timeout_s, count)
     breaker = None
     # Not for the default client, whose many hosts would break one another's circuit.
     if name is not None and settings.breaker_failure_ratio is not None:
@@ -114,10 +123,16 @@ class Clients:
 async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
     """All clients, open; if one fails to open, those before it are closed again."""
     async with AsyncExitStack() as stack:
-        default = await stack.enter_async_context(_open(None, settings.http))
+        count_for = None
+        if any(each.rate_limit for each in (settings.http, *settings.upstreams.values())):
+            from .counts import open_counts  # here, because what it imports takes 0.1 s
+
+            counts = await stack.enter_async_context(open_counts(settings.shared_state_url))
+            count_for = counts.of
+        default = await stack.enter_async_context(_open(None, settings.http, count_for))
         clients = Clients(default, {})
         for name, upstream in settings.upstreams.items():
-            managed = await stack.enter_async_context(_open(name, upstream))
+            managed = await stack.enter_async_context(_open(name, upstream, count_for))
             clients.upstreams[name] = managed
             origin = origin_of(httpx.URL(str(upstream.base_url)))
             clients.origins.setdefault(origin, []).append(managed.client)
@@ -130,9 +145,11 @@ async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
 
 
 @asynccontextmanager
-async def _open(name: str | None, settings: HTTPSettings) -> AsyncGenerator[Managed]:
+async def _open(
+    name: str | None, settings: HTTPSettings, count_for: CountFor | None
+) -> AsyncGenerator[Managed]:
     async with Engine(settings) as engine:
-        managed = build(name, settings, engine)
+        managed = build(name, settings, engine, count_for)
         fields = {"upstream": name or "default", "client_id": id(managed.client)}
         try:
             async with managed.client:

@@ -9,20 +9,24 @@ class URLNotAllowed(httpx.TransportError):
     """A URL outside the client's upstream; nothing was sent."""
 
 
-class Saturated(httpx.PoolTimeout):
+class Refused(httpx.TransportError):
+    """Nothing was sent, to spare the upstream; it may be after ``retry_after_s`` seconds."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Saturated(Refused, httpx.PoolTimeout):
     """MAX_CONNECTIONS calls are under way and none ended within POOL_TIMEOUT_S."""
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+
+class RateLimited(Refused, httpx.PoolTimeout):
+    """RATE_LIMIT is reached, and will be for longer than POOL_TIMEOUT_S."""
 
 
-class CircuitOpen(httpx.TransportError):
-    """The breaker refuses calls to an upstream that fails; nothing was sent."""
-
-    def __init__(self, message: str, retry_after_s: int) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+class CircuitOpen(Refused):
+    """The breaker refuses calls to an upstream that fails."""
 
 
 class DeadlineExceeded(httpx.TimeoutException):

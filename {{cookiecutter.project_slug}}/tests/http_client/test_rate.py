@@ -1,0 +1,74 @@
+import asyncio
+
+import pytest
+
+from {{ cookiecutter.package_name }}.http_client.clients import open_clients
+from {{ cookiecutter.package_name }}.http_client.errors import RateLimited
+
+from ..service import client_for, clients_for, service_for, settings_for
+from ..upstream import Upstream
+
+
+async def test_calls_over_the_limit_are_refused(upstream: Upstream) -> None:
+    """What would wait too long is a 503 with Retry-After at once, and is not sent."""
+    async with service_for(upstream, rate_limit="2/minute", pool_timeout_s=30) as service:
+        answers = [await service.get("/external") for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 503]
+    assert answers[-1].json()["type"] == "urn:problem-type:upstream-rate-limited"
+    assert 30 < int(answers[-1].headers["Retry-After"]) <= 60
+    assert len(upstream.seen) == 2
+
+
+async def test_calls_wait_their_turn(upstream: Upstream) -> None:
+    """Who can be served in time is, first come, first served, and no sooner than allowed."""
+    started = asyncio.get_running_loop().time()
+    async with client_for(upstream, rate_limit="1/second", pool_timeout_s=30) as client:
+        await asyncio.gather(*(client.get(f"/{number}") for number in range(3)))
+
+    assert [seen.target for seen in upstream.seen] == [f"/{number}" for number in range(3)]
+    assert asyncio.get_running_loop().time() - started > 1.9
+
+
+async def test_waiting_ends(upstream: Upstream) -> None:
+    """A queue that is too long refuses its end, and a caller who leaves it holds up nobody."""
+    async with client_for(upstream, rate_limit="1/second", pool_timeout_s=1.5) as client:
+        calls = [asyncio.create_task(client.get("/")) for _ in range(8)]
+        await asyncio.sleep(0.1)
+        calls[1].cancel()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    kinds = [getattr(outcome, "status_code", type(outcome)) for outcome in outcomes]
+    assert kinds == [200, asyncio.CancelledError, 200, *[RateLimited] * 5]
+
+
+async def test_every_attempt_counts(upstream: Upstream) -> None:
+    """The upstream counts retries, and so does the limit; being refused breaks no circuit."""
+    async with clients_for(upstream, rate_limit="1/minute", breaker_min_calls=2) as clients:
+        up = clients.upstreams["up"]
+        with pytest.raises(RateLimited):
+            await up.client.get("/flaky/1")
+        assert up.status()["breaker"] == "closed"
+        assert (await clients.default.client.get(upstream.url)).status_code == 200
+
+    assert len(upstream.seen) == 2
+
+
+async def test_limit_holds_without_redis(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where Redis cannot be reached, the process counts for itself and says so once."""
+    limited = settings_for(upstream, rate_limit="2/minute").model_dump()
+    settings = type(settings_for(upstream)).model_validate(
+        limited | {"shared_state_url": "redis://:s3cret@127.0.0.1:1"}
+    )
+    async with open_clients(settings) as clients:
+        client = clients.upstreams["up"].client
+        for _ in range(2):
+            assert (await client.get("/")).status_code == 200
+        with pytest.raises(RateLimited):
+            await client.get("/")
+
+    warnings = [record.message for record in caplog.records if record.name.endswith("counts")]
+    assert len(warnings) == 1
+    assert "s3cret" not in caplog.text
