@@ -12,6 +12,7 @@ MODULES := answer_rules.py hooks tests $(wildcard benchmarks)
 has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1) >/dev/null && echo yes)
 NO_KUBECTL := $(if $(call has,kubectl),,tests/test_kustomize.py)
 NO_REDIS := $(if $(call has,redis-server),,tests/promises/test_shared_limits.py)
+NO_CHROMIUM := $(if $(call has,chromium),,tests/test_browser.py)
 NO_LOAD := $(if $(and $(call has,nginx),$(call has,wrk)),,tests/test_throughput.py)
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -34,10 +35,12 @@ test: check ## Run every check and test
 		"(Debian 13: apt-get install kubernetes-client)"
 	@test -z "$(NO_REDIS)" || echo "Left out: $(NO_REDIS), which needs redis-server" \
 		"(Debian: apt-get install redis-server)"
+	@test -z "$(NO_CHROMIUM)" || echo "Left out: $(NO_CHROMIUM), which needs chromium" \
+		"(Debian: apt-get install chromium)"
 	@test -z "$(NO_LOAD)" || echo "Left out: $(NO_LOAD), which needs nginx and wrk" \
 		"(Debian: apt-get install nginx-light wrk)"
 	pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
-		$(addprefix --ignore=,$(NO_KUBECTL) $(NO_REDIS) $(NO_LOAD))
+		$(addprefix --ignore=,$(NO_KUBECTL) $(NO_REDIS) $(NO_CHROMIUM) $(NO_LOAD))
 
 .PHONY: survival
 survival: $(VENV)/ready ## Compare what a plain shared client and the service survive
