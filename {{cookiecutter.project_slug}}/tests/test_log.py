@@ -1,6 +1,7 @@
 import json
 import logging.config
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -72,6 +73,20 @@ def test_an_object_is_told_in_its_own_words(capsys: pytest.CaptureFixture[str]) 
         assert "Login(user=" in out
         assert "s3cret" not in out
         assert out.count("\n") == 1
+
+
+@pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
+def test_levels_are_colored_on_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    no_color: str,
+    colored: bool,
+) -> None:
+    """On a terminal the level has a colour, unless NO_COLOR says no (no-color.org)."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", no_color)
+
+    assert ("\x1b[31mERROR" in logged(capsys, "console")) is colored
 
 
 def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:

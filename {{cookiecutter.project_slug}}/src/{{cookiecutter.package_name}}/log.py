@@ -63,6 +63,8 @@ class ConsoleFormatter(logging.Formatter):
         traces = [event.pop(name) for name in ("exception", "stack") if name in event]
         if level in self._colors:
             level = f"\x1b[{self._colors[level]}m{level:8}\x1b[0m"
+        for name in ("request_id", "logger"):  # last, since people need them least
+            event[name] = event.pop(name)
         fields = (f"{key}={_shown(value)}" for key, value in event.items() if value is not None)
         line = f"{time} {level:8} {message:20} {' '.join(fields)}"
         return "\n".join([line, *traces])
