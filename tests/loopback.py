@@ -35,6 +35,7 @@ class Upstream:
     def __init__(self) -> None:
         self.connections = 0
         self.paths: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.held = threading.Event()
         self.release = threading.Event()
         upstream = self
@@ -49,6 +50,7 @@ class Upstream:
 
             def do_GET(self) -> None:
                 upstream.paths.append(self.path)
+                upstream.headers.append(dict(self.headers))
                 if self.path == "/held":
                     upstream.held.set()
                     upstream.release.wait(timeout=30)
