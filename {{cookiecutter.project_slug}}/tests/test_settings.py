@@ -1,4 +1,7 @@
+import ast
 import sys
+from inspect import getsource
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -142,6 +145,11 @@ def test_example_lists_every_setting_with_its_default() -> None:
         assert listed.pop("APP_UPSTREAMS__EXAMPLE__BASE_URL") != ""
     assert listed == expected
 
+    said = {line[2:].partition("=")[0]: above[2:] for above, line in pairwise(lines)}
+    for model, prefix in ((Settings, "APP_"), (HTTPSettings, "APP_HTTP__")):
+        for name in model.model_fields.keys() - {"http", "upstreams"}:
+            assert said[prefix + name.upper()] == documentation(model)[name]
+
 
 def example(model: type[BaseModel], prefix: str, apart: set[str]) -> dict[str, str]:
     """The fields of a model as ``.env.example`` writes them."""
@@ -149,6 +157,17 @@ def example(model: type[BaseModel], prefix: str, apart: set[str]) -> dict[str, s
         prefix + name.upper(): written(field.default)
         for name, field in model.model_fields.items()
         if name not in apart
+    }
+
+
+def documentation(model: type[BaseModel]) -> dict[str, str]:
+    """What the source says of each field, in the string after it."""
+    (tree,) = ast.parse(getsource(model)).body
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        ast.unparse(field.target): ast.literal_eval(text.value).replace("``", "")
+        for field, text in pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
     }
 
 
