@@ -23,7 +23,7 @@ unexport VIRTUAL_ENV
 
 .PHONY: help
 help: ## Show what make can do
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
 .PHONY: demo
 demo: $(VENV)/ready ## Write the default service under build/, run it and call an upstream
@@ -40,7 +40,15 @@ test: check ## Run every check and test
 	@test -z "$(NO_LOAD)" || echo "Left out: $(NO_LOAD), which needs nginx and wrk" \
 		"(Debian: apt-get install nginx-light wrk)"
 	pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
-		$(addprefix --ignore=,$(NO_KUBECTL) $(NO_REDIS) $(NO_CHROMIUM) $(NO_LOAD))
+		$(TESTS) $(addprefix --ignore=,$(NO_KUBECTL) $(NO_REDIS) $(NO_CHROMIUM) $(NO_LOAD))
+
+.PHONY: diff
+diff: $(VENV)/ready ## Show what the working directory changes in a project; ANSWERS="key=value …"
+	@rm -rf $(CACHE)/diff && mkdir -p $(CACHE)/diff/template
+	@git archive HEAD | tar -x -C $(CACHE)/diff/template
+	@cookiecutter $(CACHE)/diff/template --no-input --accept-hooks no -o $(CACHE)/diff/before $(ANSWERS)
+	@cookiecutter . --no-input --accept-hooks no -o $(CACHE)/diff/after $(ANSWERS)
+	@cd $(CACHE)/diff && git --no-pager diff --no-index --stat --patch before after || test $$? -eq 1
 
 .PHONY: survival
 survival: $(VENV)/ready ## Compare what a plain shared client and the service survive

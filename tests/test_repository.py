@@ -12,10 +12,12 @@ TOP_LEVEL = {
     ".gitattributes",
     ".gitignore",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "DECISIONS.md",
     "LICENSE",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "answer_rules.py",
     "benchmarks",
     "cookiecutter.json",
@@ -87,12 +89,12 @@ def test_make_help_names_every_command() -> None:
     assert all(f"make {name}" in shown for name in phony)
 
 
-def test_the_readme_names_commands_that_exist() -> None:
-    """Each `make …` in the README is one of the Makefile's commands."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"(?m)(?:^|`|\$ )make ([a-z]+)", readme))
+def test_the_pages_name_commands_that_exist() -> None:
+    """Each `make …` that a page tells to type is one of the Makefile's commands."""
+    pages = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*.md"))
+    named = set(re.findall(r"(?m)(?:^ *|`|\$ )make ([a-z]+)", pages))
 
-    assert {"demo", "test"} <= named <= set(makefile_targets())
+    assert {"demo", "diff", "test"} <= named <= set(makefile_targets())
 
 
 def test_every_requirement_is_locked_with_its_hash() -> None:
