@@ -161,19 +161,19 @@ COMMANDS = {"activate", "deactivate", "pip", "pip3", "python", "python3"}
 # A test compares this with the environment that holds all of them.
 DEPENDENCIES = _words(
     """
-    aiohappyeyeballs aiohttp aiosignal annotated_doc annotated_types anyio ast_serialize attr
-    attrs certifi cffi charset_normalizer click colorama coverage cryptography dotenv fastapi
-    fastapi_swagger frozenlist google googleapis_common_protos h11 h2 hatchling hpack httpcore
-    httpcore2 httptools httpx httpx2 httpx_aiohttp hyperframe idna iniconfig librt limits
-    multidict mypy mypy_extensions mypyc opentelemetry opentelemetry_api
+    aiohappyeyeballs aiohttp aiosignal annotated_doc annotated_types anyio ast_serialize
+    async_timeout attr attrs certifi cffi charset_normalizer click colorama coverage cryptography
+    deprecated dotenv fastapi fastapi_swagger frozenlist google googleapis_common_protos h11 h2
+    hatchling hpack httpcore httpcore2 httptools httpx httpx2 httpx_aiohttp hyperframe idna
+    iniconfig librt limits multidict mypy mypy_extensions mypyc opentelemetry opentelemetry_api
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
     opentelemetry_exporter_prometheus opentelemetry_proto opentelemetry_sdk
     opentelemetry_semantic_conventions orjson packaging pathspec pip_audit pluggy pre_commit prek
     prometheus_client propcache protobuf py pycparser pydantic pydantic_core pydantic_settings
-    pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette trustme
-    truststore typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop watchfiles
-    websockets yaml yarl
+    pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette trustme truststore
+    typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop watchfiles websockets
+    wrapt wrapt_stubs yaml yarl
     """
 )
 # Modules of a Python between 3.11 and 3.14 that the one running this may not have.
