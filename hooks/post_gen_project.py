@@ -28,7 +28,7 @@ def main() -> None:
 
 def remove_empty_directories() -> None:
     """Options leave out files by name; cookiecutter makes their directories all the same."""
-    for top in (".github", "deploy"):
+    for top in (".github", "deploy", "monitoring"):
         for directory, _, _ in os.walk(top, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)

@@ -25,6 +25,12 @@ UPSTREAMS = {
 }
 
 LEFT_OVER = re.compile(r"\{\{|\{%|%\}|\{#|cookiecutter\.")
+# All that may look like the template's: what workflows, Grafana's legends and Prometheus'
+# annotations say in their own languages.
+OWN_EXPRESSIONS = {
+    ".github": r"\$\{\{ .*? \}\}",
+    "monitoring": r"\{\{([a-z_]+| \$[a-z][\w.]*( \| \w+)? )\}\}",
+}
 PARSERS: dict[str, Callable[[str], object]] = {
     ".json": json.loads,
     ".py": ast.parse,
@@ -122,8 +128,10 @@ def test_what_is_written_is_well_formed(bake: Bake, row: Row) -> None:
 def troubles(path: Path) -> Iterator[str]:
     """What is wrong with a written file."""
     text = path.read_text(encoding="utf-8")
-    # A workflow's own expressions are all that may look like the template's.
-    own = re.sub(r"\$\{\{ .*? \}\}", "", text) if ".github" in path.parts else text
+    own = text
+    for directory, expression in OWN_EXPRESSIONS.items():
+        if directory in path.parts:
+            own = re.sub(expression, "", own)
     if LEFT_OVER.search(str(path)) or LEFT_OVER.search(own):
         yield "holds a tag of the template"
     if text and not re.search(r"[^\n]\n\Z", text):

@@ -236,7 +236,7 @@ def test_the_hooks_change_no_file(template: Path, cookiecutter: Cookiecutter) ->
     only_without_hooks = refused.keys() - accepted.keys()
     assert {path: refused[path] for path in accepted} == accepted
     assert {None} == {refused[path] for path in only_without_hooks}
-    assert {".github", "deploy"} == {path.parts[1] for path in only_without_hooks}
+    assert {".github", "deploy", "monitoring"} == {path.parts[1] for path in only_without_hooks}
 
 
 def test_nothing_is_prepared_for_cruft(project: Path) -> None:
