@@ -14,6 +14,7 @@ NO_KUBECTL := $(if $(call has,kubectl),,tests/test_kustomize.py)
 NO_REDIS := $(if $(call has,redis-server),,tests/promises/test_shared_limits.py)
 NO_CHROMIUM := $(if $(call has,chromium),,tests/test_browser.py)
 NO_LOAD := $(if $(and $(call has,nginx),$(call has,wrk)),,tests/test_throughput.py)
+NO_PROMETHEUS := $(if $(and $(call has,prometheus),$(call has,promtool)),,tests/test_prometheus.py)
 
 export PATH := $(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := $(CACHE)/mypy
@@ -39,8 +40,11 @@ test: check ## Run every check and test
 		"(Debian: apt-get install chromium)"
 	@test -z "$(NO_LOAD)" || echo "Left out: $(NO_LOAD), which needs nginx and wrk" \
 		"(Debian: apt-get install nginx-light wrk)"
+	@test -z "$(NO_PROMETHEUS)" || echo "Left out: $(NO_PROMETHEUS), which needs prometheus and promtool" \
+		"(Debian: apt-get install --no-install-recommends prometheus)"
 	pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
-		$(TESTS) $(addprefix --ignore=,$(NO_KUBECTL) $(NO_REDIS) $(NO_CHROMIUM) $(NO_LOAD))
+		$(TESTS) $(addprefix --ignore=,$(NO_KUBECTL) $(NO_REDIS) $(NO_CHROMIUM) $(NO_LOAD) \
+		$(NO_PROMETHEUS))
 
 .PHONY: diff
 diff: $(VENV)/ready ## Show what the working directory changes in a project; ANSWERS="key=value …"
