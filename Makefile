@@ -8,13 +8,14 @@ PYTHON := $(shell for python in python3.11 python3; do "$$python" -c \
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME:%=%/.cache),/tmp)/fastapi-upstreams-template/$(firstword $(shell echo "$(CURDIR)" | cksum))
 VENV := $(CACHE)/venv
 MODULES := answer_rules.py hooks tests $(wildcard benchmarks)
-# Tests that need more than Python: said, not skipped, where a program is missing.
-has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1) >/dev/null && echo yes)
-NO_KUBECTL := $(if $(call has,kubectl),,tests/test_kustomize.py)
-NO_REDIS := $(if $(call has,redis-server),,tests/promises/test_shared_limits.py)
-NO_CHROMIUM := $(if $(call has,chromium),,tests/test_browser.py)
-NO_LOAD := $(if $(and $(call has,nginx),$(call has,wrk)),,tests/test_throughput.py)
-NO_PROMETHEUS := $(if $(and $(call has,prometheus),$(call has,promtool)),,tests/test_prometheus.py)
+# Tests that need more than Python, as file:program:package of Debian. They are named, not skipped,
+# where a program is missing.
+NEEDS := test_browser.py:chromium:chromium test_kustomize.py:kubectl:kubernetes-client \
+	test_prometheus.py:promtool:prometheus promises/test_shared_limits.py:redis-server:redis-server \
+	test_throughput.py:nginx:nginx-light test_throughput.py:wrk:wrk
+part = $(word $(1),$(subst :, ,$(2)))
+has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1))
+LEFT_OUT := $(foreach need,$(NEEDS),$(if $(call has,$(call part,2,$(need))),,$(need)))
 
 export PATH := $(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := $(CACHE)/mypy
@@ -32,19 +33,14 @@ demo: $(VENV)/ready ## Write the default service under build/, run it and call a
 
 .PHONY: test
 test: check ## Run every check and test
-	@test -z "$(NO_KUBECTL)" || echo "Left out: $(NO_KUBECTL), which needs kubectl 1.27 or newer" \
-		"(Debian 13: apt-get install kubernetes-client)"
-	@test -z "$(NO_REDIS)" || echo "Left out: $(NO_REDIS), which needs redis-server" \
-		"(Debian: apt-get install redis-server)"
-	@test -z "$(NO_CHROMIUM)" || echo "Left out: $(NO_CHROMIUM), which needs chromium" \
-		"(Debian: apt-get install chromium)"
-	@test -z "$(NO_LOAD)" || echo "Left out: $(NO_LOAD), which needs nginx and wrk" \
-		"(Debian: apt-get install nginx-light wrk)"
-	@test -z "$(NO_PROMETHEUS)" || echo "Left out: $(NO_PROMETHEUS), which needs prometheus and promtool" \
-		"(Debian: apt-get install --no-install-recommends prometheus)"
-	pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
-		$(TESTS) $(addprefix --ignore=,$(NO_KUBECTL) $(NO_REDIS) $(NO_CHROMIUM) $(NO_LOAD) \
-		$(NO_PROMETHEUS))
+	@$(foreach need,$(LEFT_OUT),echo "Left out: tests/$(call part,1,$(need)), which needs" \
+		"$(call part,2,$(need)) (Debian: apt-get install $(call part,3,$(need)))";)
+	pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(TESTS) \
+		$(foreach need,$(LEFT_OUT),--ignore=tests/$(call part,1,$(need)))
+
+.PHONY: missing
+missing: ## Name the packages without which make test leaves tests out
+	@echo $(foreach need,$(LEFT_OUT),$(call part,3,$(need)))
 
 .PHONY: diff
 diff: $(VENV)/ready ## Show what the working directory changes in a project; ANSWERS="key=value …"
