@@ -56,6 +56,21 @@ async def test_each_outcome_is_one_line(
     assert all(call["upstream"] == "up" and call["duration_ms"] > 0 for call in calls(caplog))
 
 
+async def test_stream_tells_whether_it_was_read(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that its caller left is no success, though nothing was waiting when it was closed."""
+    async with client_for(upstream) as client:
+        for path in ("/chunked/3", "/drip"):
+            async with client.stream("GET", path) as response:
+                async for _ in response.aiter_bytes():
+                    if path == "/drip":
+                        break
+
+    told = [(call["path"], call["status"], call.get("error")) for call in calls(caplog)]
+    assert told == [("/chunked/3", 200, None), ("/drip", 200, "CancelledError")]
+
+
 async def test_each_redirect_is_a_call_of_its_own(
     upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:

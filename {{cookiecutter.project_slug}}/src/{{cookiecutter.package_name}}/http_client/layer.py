@@ -20,14 +20,18 @@ class Body(httpx.AsyncByteStream):
     """A response's body that calls ``ended`` once: with what broke it, or with None.
 
     A caller may read it all, stop early, fail or be cancelled: httpx closes it each time.
+    ``unread`` is what it ends with when it is closed before its end.
     """
 
     def __init__(
-        self, stream: httpx.AsyncByteStream, ended: Callable[[BaseException | None], None]
+        self,
+        stream: httpx.AsyncByteStream,
+        ended: Callable[[BaseException | None], None],
+        unread: BaseException | None = None,
     ) -> None:
         self._stream = stream
         self._ended: Callable[[BaseException | None], None] | None = ended
-        self._failure: BaseException | None = None
+        self._failure = unread
         self._chunks: AsyncIterator[bytes]
 
     # Not a generator, each of which the event loop keeps account of: that costs as much again.
@@ -39,6 +43,7 @@ class Body(httpx.AsyncByteStream):
         try:
             return await anext(self._chunks)
         except StopAsyncIteration:
+            self._failure = None
             raise
         except BaseException as failure:
             self._failure = failure
@@ -53,12 +58,16 @@ class Body(httpx.AsyncByteStream):
                 ended(self._failure)
 
 
-def when_ended(response: httpx.Response, ended: Callable[[BaseException | None], None]) -> None:
+def when_ended(
+    response: httpx.Response,
+    ended: Callable[[BaseException | None], None],
+    unread: BaseException | None = None,
+) -> None:
     """Call ``ended`` once the body is over, which it is already where Deadline has read it."""
     if response.is_closed:
         ended(None)
     else:
-        response.stream = Body(stream_of(response), ended)
+        response.stream = Body(stream_of(response), ended, unread)
 
 
 def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:

@@ -57,7 +57,8 @@ class _WatchedBody(Body):
         ended: Callable[[BaseException | None], None],
         close_at: float,
     ) -> None:
-        super().__init__(stream, ended)
+        # Its caller left, or has had enough: which of the two cannot be told.
+        super().__init__(stream, ended, unread=asyncio.CancelledError())
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         # By a weak reference, or the timer would keep alive what it waits to see abandoned.
