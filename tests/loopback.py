@@ -151,6 +151,10 @@ class Service:
         """Ask it to stop, as a container's runtime does."""
         self._process.terminate()
 
+    def interrupt(self) -> None:
+        """Ask it to stop, as a person does who types Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
     def wait(self) -> int:
         """Wait for the end of the process and of its output; the exit code."""
         code = self._process.wait(timeout=30)

@@ -22,6 +22,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in os.environ:
         if name.startswith("APP_") or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
+{% if cookiecutter.telemetry %}
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+{% endif %}
     monkeypatch.chdir(tmp_path)
 
 

@@ -32,6 +32,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
         async with open_clients(settings) as clients:
             yield {"clients": clients}
+{% if cookiecutter.telemetry %}
+        await telemetry.flush()
+{% endif %}
 
     app = FastAPI(
         title={{ cookiecutter.project_name | python_string }},

@@ -16,7 +16,7 @@ from .problems import problem
 log = logging.getLogger(__name__)
 
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+PROBES = {"/livez", "/readyz"}
 
 
 class RequestID:
@@ -63,7 +63,7 @@ class RequestID:
             await response(scope, receive, send_with_id)
         finally:
             log.log(
-                logging.DEBUG if scope["path"] in _PROBES else logging.INFO,
+                logging.DEBUG if scope["path"] in PROBES else logging.INFO,
                 "request",
                 extra={
                     "method": scope["method"],
