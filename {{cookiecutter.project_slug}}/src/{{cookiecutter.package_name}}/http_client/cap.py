@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 import {{ cookiecutter.__httpx }}
 
 from .errors import ResponseTooLarge
-from .layer import Layer, stream_of
+from .layer import Layer, Stream, stream_of
 
 ACCEPT_ENCODING = "gzip, deflate"  # what is decoded here
 
@@ -50,10 +50,13 @@ class ResponseCap(Layer):
             raise
         if framing == {b"content-length"} and length.isdecimal():
             return response  # the engine ends such a body at the length that was told
-        response.stream = _CappedBody(stream_of(response), max_bytes, bool(known))
+        stream = stream_of(response)
+        chunks = _capped(stream, max_bytes)
         if known:
+            chunks = _capped(_decoded(chunks), max_bytes)
             del headers["Content-Encoding"]
             headers.pop("Content-Length", None)
+        response.stream = Stream(chunks, stream)
         return response
 
 
@@ -62,20 +65,6 @@ def _known_codings(headers: httpx.Headers) -> list[str]:
     told = headers.get_list("Content-Encoding", split_commas=True)
     codings = (coding.strip().lower() for coding in told)
     return [coding for coding in codings if coding in _DECODED_BY_HTTPX]
-
-
-class _CappedBody(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, max_bytes: float, encoded: bool) -> None:
-        self._stream = stream
-        self._max_bytes = max_bytes
-        self._encoded = encoded
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks = _capped(self._stream, self._max_bytes)
-        return _capped(_decoded(chunks), self._max_bytes) if self._encoded else chunks
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 async def _capped(chunks: AsyncIterable[bytes], max_bytes: float) -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import {{ cookiecutter.__httpx }}
 
 from .errors import DeadlineExceeded
-from .layer import Layer, stream_of
+from .layer import Layer, Stream, stream_of
 
 
 class Deadline(Layer):
@@ -38,7 +38,8 @@ class Deadline(Layer):
                 raise
             awaited = "a response" if request.extensions["status"] is None else "its end"
             raise DeadlineExceeded(f"the total deadline passed before {awaited}") from None
-        response.stream = _BoundedBody(stream_of(response), deadline)
+        stream = stream_of(response)
+        response.stream = Stream(_bounded(stream, deadline), stream)
         return response
 
 
@@ -50,27 +51,19 @@ async def _read(response: httpx.Response) -> None:
         raise
 
 
-class _BoundedBody(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks = aiter(self._stream)
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                if loop.time() >= self._deadline:  # also when data is there without waiting
-                    raise TimeoutError
-                # Around each chunk and not the whole loop: the caller's own work between
-                # two chunks is not ours to cancel.
-                async with asyncio.timeout_at(self._deadline):
-                    chunk = await anext(chunks)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise DeadlineExceeded("the total deadline passed before its end") from None
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+async def _bounded(stream: httpx.AsyncByteStream, deadline: float) -> AsyncIterator[bytes]:
+    chunks = aiter(stream)
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            if loop.time() >= deadline:  # also when data is there without waiting
+                raise TimeoutError
+            # Around each chunk and not the whole loop: the caller's own work between two
+            # chunks is not ours to cancel.
+            async with asyncio.timeout_at(deadline):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise DeadlineExceeded("the total deadline passed before its end") from None
+        yield chunk

@@ -16,6 +16,20 @@ class Layer(httpx.AsyncBaseTransport):
         await self.inner.aclose()
 
 
+class Stream(httpx.AsyncByteStream):
+    """A body whose chunks are made of another's, and which closes that one."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], inner: httpx.AsyncByteStream) -> None:
+        self._chunks = chunks
+        self._inner = inner
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
 class Body(httpx.AsyncByteStream):
     """A response's body that calls ``ended`` once: with what broke it, or with None.
 
