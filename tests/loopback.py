@@ -152,14 +152,20 @@ class Service:
         self._process.terminate()
 
     def interrupt(self) -> None:
-        """Ask it to stop, as a person does who types Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
+        """Ask it to stop as Ctrl+C does, which every process of the terminal hears."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the process itself, and not those that it started."""
+        self._process.kill()
 
     def wait(self) -> int:
-        """Wait for the end of the process and of its output; the exit code."""
+        """Wait for the end of the process and of all that it started; the exit code."""
         code = self._process.wait(timeout=30)
         for reader in self._readers:
             reader.join(timeout=30)
+        if any(reader.is_alive() for reader in self._readers):  # what is left holds the output
+            raise BrokenPromiseError("The process ended, and left others behind.")
         return code
 
     def stop(self) -> None:

@@ -2,12 +2,13 @@
 
 import math
 import sys
+from collections.abc import Callable
 
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from . import log
+from . import log, workers
 from .settings import Settings, problems
 
 
@@ -18,7 +19,8 @@ def main() -> None:
     except (ValidationError, SettingsError) as error:
         print("The settings are not valid:", *problems(error), sep="\n  ", file=sys.stderr)
         sys.exit(2)
-    uvicorn.run(
+    run: Callable[..., None] = uvicorn.run if settings.workers == 1 else workers.run
+    run(
         f"{__package__}.app:create_served_app",
         factory=True,
         host=settings.host,

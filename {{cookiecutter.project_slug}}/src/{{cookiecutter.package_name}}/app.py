@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from . import docs, problems{{ ", telemetry" if cookiecutter.telemetry }}
+from . import docs, problems{{ ", telemetry" if cookiecutter.telemetry }}, workers
 from .http_client.clients import Clients, open_clients
 from .request_id import RequestID
 from .routes import external, health
@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def create_served_app() -> FastAPI:
     """The application of a process that does nothing else, as the server makes it."""
+    workers.end_with_parent()
     app = create_app()
     # What is here now stays, and what a call leaves is mostly no garbage of cycles: to look through
     # the one never again and the other less often saves 7% of a call's processor time.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import multiprocessing
 import os
 import re
 import sys
@@ -70,6 +71,9 @@ class ConsoleFormatter(logging.Formatter):
         return "\n".join([line, *traces])
 
 
+# Which of several processes wrote the line; one that is alone is not told from others.
+_WORKER = {"worker": os.getpid()} if multiprocessing.parent_process() else {}
+
 # Objects' own words, which leave out what is secret; orjson would write dataclasses field by field.
 _AS_TEXT = orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -88,6 +92,7 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
         "message": record.getMessage(),
         # Here, not in a filter: a logger's filters do not see its children's records.
         "request_id": request_id.get(),
+        **_WORKER,
     }
     for name, value in vars(record).items():
         if name not in _NO_FIELDS and name not in event:
