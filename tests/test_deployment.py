@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 from command import run
-from conftest import Bake, Project
-from loopback import Service
+from conftest import EVERYTHING, Bake, Project
+from loopback import Service, clean_environment
 
 CONTAINER = {".dockerignore", "Dockerfile", "compose.yaml"}
 BASE = "deploy/base"
@@ -125,6 +126,26 @@ def test_the_dockerfile_passes_its_linter(bake: Bake, python: str) -> None:
     assert {f"python:{python}-slim"} == {image for image in images if "python" in image}
 
 
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("USER 10001:10001\n", "USER root\n"),
+        ('CMD ["my-service"]', "CMD my-service"),
+        ("python:3.11-slim", "python"),
+    ],
+    ids=["root", "shell", "any version"],
+)
+def test_the_linter_knows_a_fault(bake: Bake, line: str, fault: str) -> None:
+    """What it finds nothing in would not have passed whatever it holds."""
+    project = bake()
+    text = project.read("Dockerfile")
+    dockerfile = project.path / "Dockerfile"
+    dockerfile.write_text(text.replace(line, fault))
+
+    assert text.replace(line, fault) != text
+    assert run(project.path, "hadolint", "--failure-threshold=style", "Dockerfile").returncode == 1
+
+
 def test_the_image_is_ready_for_a_strict_cluster(project: Project) -> None:
     """It is not root, by number; no shell stands between it and a signal or a health check."""
     user, group = last(project, "USER").split(":")
@@ -168,29 +189,78 @@ def test_compose_runs_the_image_as_production_would(project: Project) -> None:
 
 
 def test_the_steps_of_the_image_give_a_healthy_service(project: Project, tmp_path: Path) -> None:
-    """What the Dockerfile installs starts, and its health check knows whether it runs."""
-    packages, binaries = install(project, tmp_path)
+    """What the Dockerfile installs serves from a disk that cannot be written, and its health check
+    knows whether it runs."""
+    environment = install(project, tmp_path)
+    (packages,) = tmp_path.glob(".venv/lib/*/site-packages")
+    read_only = tmp_path / "read-only"
+    read_only.mkdir()
+    (read_only / "sitecustomize.py").write_text(READ_ONLY)
+    environment |= {"PYTHONPATH": str(read_only), "HTTP_PROXY": "http://127.0.0.1:9"}
     start = exec_form(last(project, "CMD"))
     check = exec_form(last(project, "HEALTHCHECK"))
-    with Service([binaries / start[0], *start[1:]], tmp_path) as service:
-        environment = {"APP_PORT": str(service.port), "HTTP_PROXY": "http://127.0.0.1:9"}
+
+    binaries = tmp_path / ".venv" / "bin"
+    with Service([binaries / start[0], *start[1:]], tmp_path, **environment) as service:
+        environment |= {"APP_PORT": str(service.port)}
         running = run(tmp_path, str(binaries / check[0]), *check[1:], **environment)
+        service.stop()
     stopped = run(tmp_path, str(binaries / check[0]), *check[1:], **environment)
 
-    assert (0, 1) == (running.returncode, stopped.returncode), running.stdout
+    assert (0, "") == (running.returncode, running.stdout)
+    assert 1 == stopped.returncode
+    assert service.finished
+    # The little of Python itself that is first used late is compiled at each start, in vain.
+    assert [] == [line for line in service.err if f"write {tmp_path / 'bytecode'}/" not in line]
+    assert len(service.err) < 10 < len(list(tmp_path.glob("bytecode/**/asyncio/*.pyc")))
+    sources, compiled = (
+        packages.glob("uvicorn/**/*.py"),
+        tmp_path.glob("bytecode/**/uvicorn/**/*.pyc"),
+    )
+    assert len(list(sources)) == len(list(compiled))
     assert (packages / "my_service" / "app.py").exists()
-    assert list((packages / "my_service" / "__pycache__").glob("app.*.pyc"))
     assert not (packages / "pytest").exists()
 
 
-def install(project: Project, app: Path) -> tuple[Path, Path]:
-    """Do in a directory what the Dockerfile's first stages do; site-packages, and the commands."""
+# A file system that is read-only, as far as Python asks for it.
+READ_ONLY = """
+import errno, os, sys
+
+def refuse(event, args):
+    opened = event == "open" and isinstance(args[0], str) and args[0] != os.devnull
+    writes = opened and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if writes or event in ("os.mkdir", "os.remove", "os.rename"):
+        print("would write", args[0], file=sys.stderr)
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+sys.addaudithook(refuse)
+"""
+
+
+def test_an_image_without_certificates_is_not_built(project: Project, tmp_path: Path) -> None:
+    """Calls over TLS would all fail, and nothing would tell before the first."""
+    nowhere = {"SSL_CERT_FILE": str(tmp_path / "none.pem"), "SSL_CERT_DIR": str(tmp_path)}
+    command = [sys.executable, *exec_form(last(project, "RUN"))[1:]]
+    here, without = (
+        run(project.path, *command, PYTHONPATH="src", **where).returncode for where in ({}, nowhere)
+    )
+
+    assert (0, 1) == (here, without)
+
+
+def install(project: Project, app: Path) -> dict[str, str]:
+    """Do in a directory what the Dockerfile does in the image; the environment that it leaves."""
     checked(run(project.path, "uv", "lock", "--quiet"))
     allowed = re.findall(r"(?m)^!(.*)", project.read(".dockerignore"))
-    environment: dict[str, str] = {}
+    # Where this machine's Python finds no bytecode of its own, as in the image.
+    environment = {"PYTHONPYCACHEPREFIX": str(app / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     for word, argument in instructions(project):
-        if word == "ENV" and "PATH" not in argument:
-            environment |= variables(argument)
+        if word == "ENV":
+            environment |= {
+                name: value.replace("/app", str(app)).replace("$PATH", clean_environment()["PATH"])
+                for name, value in variables(argument).items()
+                if not name.startswith("APP_")  # where to listen is for the test to say
+            }
         elif (word, argument) == ("COPY", ". ."):
             for name in allowed:
                 copy(project.path / name, app)
@@ -199,12 +269,12 @@ def install(project: Project, app: Path) -> tuple[Path, Path]:
             mounted = [name for name in bound if not (app / name).exists()]
             for name in mounted:
                 copy(project.path / name, app)
-            command = shlex.split(re.sub(r"--mount=\S+", "", argument))
+            told = re.sub(r"--mount=\S+", "", argument)
+            command = exec_form(told) if told.startswith("[") else shlex.split(told)
             checked(run(app, *command, **environment))
             for name in mounted:
                 (app / name).unlink()
-    (packages,) = app.glob(".venv/lib/*/site-packages")
-    return packages, app / ".venv" / "bin"
+    return environment
 
 
 def copy(source: Path, directory: Path) -> None:
