@@ -418,6 +418,46 @@ def is_allowed(address: str, block: dict[str, Any]) -> bool:
     )
 
 
+def test_the_sizes_that_are_told_are_those_in_the_files(bake: Bake, project: Project) -> None:
+    """The README and the autoscaler's comment count with what the manifests and settings say."""
+    deployment = manifest(project, "deployment")["spec"]
+    (container,) = deployment["template"]["spec"]["containers"]
+    most = manifest(project, "horizontal-pod-autoscaler")["spec"]["maxReplicas"]
+    surge = deployment["strategy"]["rollingUpdate"]["maxSurge"]
+    workers = int(default(project, "APP_WORKERS"))
+    calls = int(default(project, "APP_HTTP__MAX_CONNECTIONS"))
+    mebibytes = calls * default(project, "APP_HTTP__MAX_RESPONSE_BYTES") / 2**20
+    leaving = container["lifecycle"]["preStop"]["sleep"]["seconds"] + default(
+        project, "APP_SHUTDOWN_GRACE_S"
+    )
+    overlay = yaml.safe_load(project.read(f"{OVERLAY}/kustomization.yaml"))
+    (patch,) = yaml.safe_load(overlay["patches"][0]["patch"])
+    (literal,) = overlay["configMapGenerator"][0]["literals"]
+    overlaid = (patch["value"], int(literal.removeprefix("APP_HTTP__MAX_CONNECTIONS=")))
+    told, docker = (words(each.read("README.md")) for each in (project, bake()))
+
+    for text in (
+        f"{most} x {workers} x {calls} = {most * workers * calls}",
+        f"one pod more, which makes {(most + surge) * workers * calls},",
+        f"for {leaving:.0f} s at most",
+        f"{overlaid[0]} x {workers} x {overlaid[1]} = {overlaid[0] * workers * overlaid[1]}",
+        f"=28`, its share for each of {most + surge} x {workers} processes",
+        f"by default {mebibytes:.0f} MiB",
+        f"The memory limit is {container['resources']['limits']['memory']}",
+    ):
+        assert text in told
+    assert 28 == 200 // ((most + surge) * workers)
+    assert f"calls at once: {most} x {workers} x {calls}." in project.read(
+        f"{BASE}/horizontal-pod-autoscaler.yaml"
+    )
+    assert f"1 x {workers} x {calls} = {calls}" in docker
+
+
+def words(text: str) -> str:
+    """Without line breaks, and with the letter for the sign of multiplication."""
+    return " ".join(text.replace("\u00d7", "x").split())
+
+
 def test_no_secret_is_in_the_files(project: Project) -> None:
     """Tokens are read from a Secret that is made in the cluster."""
     (container,) = manifest(project, "deployment")["spec"]["template"]["spec"]["containers"]
