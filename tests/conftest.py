@@ -17,6 +17,20 @@ from loopback import clean_environment
 import answer_rules
 
 ROOT = Path(__file__).parent.parent
+# Every part that can be chosen, but for one of the two pipelines; and none.
+EVERYTHING: dict[str, object] = {
+    "http_library": "httpx2",
+    "http_transport": "httpcore",
+    "http2": True,
+    "telemetry": True,
+    "deployment": "kubernetes",
+}
+NOTHING: dict[str, object] = {
+    "http2": False,
+    "telemetry": False,
+    "deployment": "none",
+    "ci": "none",
+}
 PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", answer_rules.PROJECT_DIRECTORY)
 
 

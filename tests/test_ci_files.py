@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from command import run
-from conftest import Bake, Project
+from conftest import EVERYTHING, Bake, Project
 
 WORKFLOW = ".github/workflows/ci.yml"
 DEPENDABOT = ".github/dependabot.yml"
@@ -33,7 +33,7 @@ SCHEMAS = [
     ("gitlab", RENOVATE, ["vendor.renovate"]),
 ]
 
-with_and_without_container = pytest.mark.parametrize("deployment", ["docker", "none"])
+with_and_without_container = pytest.mark.parametrize("deployment", ["kubernetes", "none"])
 
 
 def load(project: Project, path: str) -> Any:
@@ -67,7 +67,7 @@ def test_the_file_fits_its_schema(
     bake: Bake, ci: str, path: str, schema: list[str], deployment: str
 ) -> None:
     """What reads the file knows every key in it."""
-    project = bake(ci=ci, deployment=deployment)
+    project = bake(**EVERYTHING | {"ci": ci, "deployment": deployment})
 
     project.run("check_jsonschema", "--builtin-schema", *schema, path)
 
@@ -75,10 +75,20 @@ def test_the_file_fits_its_schema(
 @with_and_without_container
 def test_the_workflow_is_safe(bake: Bake, deployment: str) -> None:
     """zizmor, which knows how workflows are attacked, finds nothing."""
-    project = bake(ci="github", deployment=deployment)
+    project = bake(**EVERYTHING | {"ci": "github", "deployment": deployment})
     done = run(project.path, "zizmor", "--offline", "--no-progress", "--quiet", ".github")
 
     assert 0 == done.returncode, done.stdout
+
+
+def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
+    """GitHub gives nothing for a name that it does not know, and no schema sees it."""
+    workflow = bake(ci="github").read(WORKFLOW)
+    steps = load(bake(ci="github"), WORKFLOW)["jobs"]["check"]["steps"]
+    asked = re.findall(r"\$\{\{ (.*?) \}\}", workflow)
+
+    assert {"github.workflow", "github.ref", "matrix.python-version"} == set(asked)
+    assert "${{ matrix.python-version }}" == steps[1]["with"]["python-version"]
 
 
 def test_actions_are_pinned_by_commit(bake: Bake) -> None:
@@ -173,7 +183,7 @@ def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> Non
 @pytest.mark.parametrize("tool", ["pre-commit", "prek"])
 def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -> None:
     """A new project passes its hooks untouched; a file that CI would refuse does not."""
-    directory = bake(ci="github").path
+    directory = bake(**EVERYTHING, ci="github").path
     homes = {"PRE_COMMIT_HOME": str(tmp_path), "PREK_HOME": str(tmp_path)}
     for command in ("git init --quiet", "uv lock --quiet", "git add ."):
         done = run(directory, *command.split())

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from conftest import Bake
+from conftest import EVERYTHING, NOTHING, Bake
 
 import answer_rules
 
@@ -22,6 +22,16 @@ UPSTREAMS = {
     "no-upstream": "",
     "one-upstream": "httpbin=https://httpbin.org",
     "two-upstreams": "github=https://api.github.com,my_api=http://localhost:9000/v1",
+}
+
+# All that can be chosen at once, with either pipeline, and nothing of it.
+EXTREMES = [EVERYTHING | {"ci": "github"}, EVERYTHING | {"ci": "gitlab"}, NOTHING]
+# What tells that something was chosen, in a file's name or text.
+TRACES = {
+    "deployment": r"(?i)docker|container|compose|kube|\bpods?\b|\breplicas?\b|\bdeploy\b|\bimage\b",
+    "ci": r"\bCI\b|\.github/|GitHub Actions|(?i:gitlab|workflow|pipeline|pre-commit|prek)"
+    r"|(?i:dependabot|renovate|hadolint|zizmor)",
+    "telemetry": r"(?i)telemetry|otel|otlp|prometheus|grafana|/metrics|\bspans?\b|traceparent",
 }
 
 LEFT_OVER = re.compile(r"\{\{|\{%|%\}|\{#|cookiecutter\.")
@@ -68,12 +78,15 @@ def pairs(row: Row) -> frozenset[Pair]:
 
 
 def covering_rows() -> list[Row]:
-    """Few rows that hold every valid pair: always one of those that add the most pairs."""
+    """Few rows that hold every valid pair: the extremes, then always one that adds most pairs."""
     candidates = [(row, pairs(row)) for row in valid_rows()]
     # Without this the ties would all go to the first values. This seed needs few rows.
-    random.Random(0).shuffle(candidates)
+    random.Random(12).shuffle(candidates)
     missing = frozenset[Pair]().union(*(held for _, held in candidates))
-    chosen = []
+    chosen = [
+        next(row for row, _ in candidates if each.items() <= row.items()) for each in EXTREMES
+    ]
+    missing -= frozenset[Pair]().union(*map(pairs, chosen))
     while missing:
         row, held = max(candidates, key=lambda candidate: len(candidate[1] & missing))
         chosen.append(row)
@@ -111,6 +124,26 @@ def test_every_valid_pair_is_covered() -> None:
     assert possible - valid == {frozenset({("http_transport", "aiohttp"), ("http2", True)})}
     assert all(is_valid(row) for row in ROWS)
     assert len(ROWS) <= 20
+
+
+@pytest.mark.parametrize("part", TRACES)
+def test_what_was_not_chosen_leaves_no_trace(bake: Bake, part: str) -> None:
+    """Neither a file nor a word of it, whether all else was chosen or nothing."""
+    traces = {
+        name: {
+            f"{path}: {match.group()}"
+            for path in project.files()
+            for match in re.finditer(TRACES[part], f"{path}\n{project.read(path)}")
+        }
+        for name, project in {
+            "all": bake(**EVERYTHING, ci="github"),
+            "all else": bake(**EVERYTHING | {"ci": "github"} | {part: NOTHING[part]}),
+            "nothing": bake(**NOTHING),
+        }.items()
+    }
+
+    assert len(traces.pop("all")) > 10
+    assert {"all else": set(), "nothing": set()} == traces
 
 
 @every_combination

@@ -43,7 +43,7 @@ Manifest = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Project:
-    return bake(deployment="kubernetes", ci="none")
+    return bake(**EVERYTHING)
 
 
 def manifest(project: Project, name: str) -> Manifest:

@@ -6,7 +6,7 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
-from conftest import Bake, Project
+from conftest import EVERYTHING, Bake, Project
 from loopback import clean_environment
 
 Manifest = dict[str, Any]
@@ -14,7 +14,7 @@ Manifest = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Project:
-    return bake(deployment="kubernetes")
+    return bake(**EVERYTHING)
 
 
 @pytest.fixture(scope="module")

@@ -10,20 +10,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from conftest import Bake, Cookiecutter
+from conftest import EVERYTHING, Bake, Cookiecutter
 from test_hooks import run_hook
 from test_repository import ROOT, tracked
 
 import answer_rules
 from answer_rules import destination, shell
 
-EVERYTHING: dict[str, object] = {
-    "http_library": "httpx2",
-    "http_transport": "httpcore",
-    "http2": True,
-    "telemetry": True,
-    "deployment": "kubernetes",
-}
 # The longest path that Windows takes has 260 characters; some are for where a project lies.
 PATH_LIMIT = 180
 

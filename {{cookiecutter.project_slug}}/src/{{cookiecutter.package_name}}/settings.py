@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on; a container needs 0.0.0.0."""
+    """Address to listen on; 0.0.0.0 for calls from other machines."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to listen on."""
     workers: Annotated[int, Field(gt=0)] = 1
