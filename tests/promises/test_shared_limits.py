@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from loopback import HOST, Service, free_port
 
 from .conftest import Generated
@@ -27,13 +29,27 @@ BACK = "Redis answers again: the rate limit is shared"
 class Redis:
     """Debian's server, which forgets everything at its end."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, tls: bool = False) -> None:
         self.directory = directory
         self.port = free_port()
+        self.tls = tls
         self.url = f"redis://:{PASSWORD}@{HOST}:{self.port}/0"
+        if tls:
+            authority = trustme.CA()
+            authority.cert_pem.write_to_path(directory / "ca.pem")
+            authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(
+                directory / "redis.pem"
+            )
+            self.url = f"rediss{self.url[5:]}?ssl_ca_certs={directory / 'ca.pem'}"
 
     def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", HOST, "--requirepass", PASSWORD]
+        options = ["--bind", HOST, "--requirepass", PASSWORD, "--port"]
+        options += ["0", "--tls-port", str(self.port)] if self.tls else [str(self.port)]
+        if self.tls:
+            files = {"cert": "redis", "key": "redis", "ca-cert": "ca"}
+            for option, name in files.items():
+                options += [f"--tls-{option}-file", str(self.directory / f"{name}.pem")]
+            options += ["--tls-auth-clients", "no"]
         self._process = subprocess.Popen(
             ["redis-server", *options, "--save", "", "--dir", str(self.directory)],
             stdout=subprocess.PIPE,
@@ -45,6 +61,12 @@ class Redis:
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    def ask(self, *words: str) -> None:
+        """Give a command, as an operator would."""
+        command = ["redis-cli", "-p", str(self.port), *words]
+        environment = {**os.environ, "REDISCLI_AUTH": PASSWORD}
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
 
     def kill(self) -> None:
         self.send(signal.SIGKILL)
@@ -146,7 +168,8 @@ async def test_redis_may_go_and_come_back(
     generated: Generated, redis: Redis, how: signal.Signals
 ) -> None:
     """Under load no call is lost, each process says once that Redis went and that it is back."""
-    async with pair_of(generated, redis.url, "100000/minute") as pair:
+    patience = {"http__pool_timeout_s": 0.2}  # which is less than Redis is given
+    async with pair_of(generated, redis.url, "100000/minute", **patience) as pair:
         answers: list[httpx.Response] = []
         stop = asyncio.Event()
 
@@ -171,6 +194,34 @@ async def test_redis_may_go_and_come_back(
 
         assert Counter({200: len(answers)}) == Counter(answer.status_code for answer in answers)
         assert [1, 1] == pair.told(AWAY)
+
+
+async def test_a_connection_may_be_closed(generated: Generated, redis: Redis) -> None:
+    """As servers do with what was idle for long: that is no outage."""
+    async with pair_of(generated, redis.url, "10/minute") as pair:
+        before = [await pair.call() for _ in range(4)]
+        redis.ask("client", "kill", "type", "normal")
+        after = [await pair.call() for _ in range(8)]
+
+        assert [200] * 4 + [200] * 6 + [503] * 2 == [each.status_code for each in before + after]
+        assert [0, 0] == pair.told(AWAY)
+
+
+async def test_stopping_waits_for_no_redis(generated: Generated, tmp_path: Path) -> None:
+    """Redis hangs, with a TLS connection that would be closed politely: all ends as ever."""
+    redis = Redis(tmp_path, tls=True)
+    redis.start()
+    try:
+        async with pair_of(generated, redis.url, "10/minute") as pair:
+            assert 200 == (await pair.call()).status_code
+            assert 200 == (await pair.call()).status_code
+            assert [0, 0] == pair.told(AWAY)
+            redis.send(signal.SIGSTOP)
+        levels = {event["level"] for process in pair.processes for event in process.events}
+    finally:
+        redis.kill()
+
+    assert {"info"} == levels
 
 
 @pytest.mark.parametrize("password", ["wrong", PASSWORD])

@@ -1,9 +1,11 @@
 import asyncio
 
+import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.http_client.errors import RateLimited
+from {{ cookiecutter.package_name }}.settings import Settings
 
 from ..service import client_for, clients_for, service_for, settings_for
 from ..upstream import Upstream
@@ -32,7 +34,7 @@ async def test_calls_wait_their_turn(upstream: Upstream) -> None:
 
 async def test_waiting_ends(upstream: Upstream) -> None:
     """A queue that is too long refuses its end, and a caller who leaves it holds up nobody."""
-    async with client_for(upstream, rate_limit="1/second", pool_timeout_s=1.5) as client:
+    async with client_for(upstream, rate_limit="1/second", pool_timeout_s=1.9) as client:
         calls = [asyncio.create_task(client.get("/")) for _ in range(8)]
         await asyncio.sleep(0.1)
         calls[1].cancel()
@@ -42,16 +44,30 @@ async def test_waiting_ends(upstream: Upstream) -> None:
     assert kinds == [200, asyncio.CancelledError, 200, *[RateLimited] * 5]
 
 
-async def test_every_attempt_counts(upstream: Upstream) -> None:
+async def test_every_attempt_counts(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """The upstream counts retries, and so does the limit; being refused breaks no circuit."""
+    caplog.set_level("INFO")
     async with clients_for(upstream, rate_limit="1/minute", breaker_min_calls=2) as clients:
         up = clients.upstreams["up"]
         with pytest.raises(RateLimited):
             await up.client.get("/flaky/1")
+        assert [vars(each)["attempts"] for each in caplog.records if "call" in each.msg] == [1]
         assert up.status()["breaker"] == "closed"
         assert (await clients.default.client.get(upstream.url)).status_code == 200
 
     assert len(upstream.seen) == 2
+
+
+async def test_waiting_is_no_failure_of_the_upstream(upstream: Upstream) -> None:
+    """Who would wait past the total deadline is refused as well, and no circuit is broken."""
+    patient = {"pool_timeout_s": 30, "total_timeout_s": 1.5, "breaker_min_calls": 1}
+    async with clients_for(upstream, rate_limit="1/second", **patient) as clients:
+        up = clients.upstreams["up"]
+        calls = (up.client.get("/") for _ in range(8))
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert {type(outcome) for outcome in outcomes} == {httpx.Response, RateLimited}
+        assert up.status()["breaker"] == "closed"
 
 
 async def test_limit_holds_without_redis(
@@ -59,9 +75,7 @@ async def test_limit_holds_without_redis(
 ) -> None:
     """Where Redis cannot be reached, the process counts for itself and says so once."""
     limited = settings_for(upstream, rate_limit="2/minute").model_dump()
-    settings = type(settings_for(upstream)).model_validate(
-        limited | {"shared_state_url": "redis://:s3cret@127.0.0.1:1"}
-    )
+    settings = Settings.model_validate(limited | {"shared_state_url": "redis://:s3cret@127.0.0.1:1"})
     async with open_clients(settings) as clients:
         client = clients.upstreams["up"].client
         for _ in range(2):
@@ -72,3 +86,11 @@ async def test_limit_holds_without_redis(
     warnings = [record.message for record in caplog.records if record.name.endswith("counts")]
     assert len(warnings) == 1
     assert "s3cret" not in caplog.text
+
+
+async def test_redis_has_a_default_port(upstream: Upstream) -> None:
+    """An address needs no port, and nothing is asked there before the first call."""
+    limited = settings_for(upstream, rate_limit="2/minute").model_dump()
+    settings = Settings.model_validate(limited | {"shared_state_url": "redis://redis.invalid"})
+    async with open_clients(settings) as clients:
+        assert (await clients.upstreams["up"].client.get("/")).status_code == 200

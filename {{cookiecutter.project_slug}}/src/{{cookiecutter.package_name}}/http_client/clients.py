@@ -65,9 +65,7 @@ def build(
     # Not for the default client, whose many hosts would break one another's circuit.
     if name is not None and settings.breaker_failure_ratio is not None:
         transport = breaker = CircuitBreaker(transport, settings.breaker_failure_ratio, settings)
-    if settings.max_attempts > 1:
-        transport = Retry(transport, settings)
-    transport = Deadline(transport)
+    transport = Deadline(Retry(transport, settings))
     transport = limit = ConcurrencyLimit(
         transport, settings.max_connections, settings.pool_timeout_s
     )

@@ -1,10 +1,11 @@
 """Where attempts are counted for the rate limit: in this process, or in a Redis for several."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 
 from limits import RateLimitItem, parse
@@ -72,8 +73,11 @@ async def _wait_s(limiter: MovingWindowRateLimiter, limit: RateLimitItem, upstre
     if await limiter.hit(limit, upstream):
         return 0
     free_at, remaining = await limiter.get_window_stats(limit, upstream)
+    wait_s = free_at - time.time()
+    if wait_s > 2 * limit.get_expiry():  # the clock was set back, perhaps by years
+        await limiter.clear(limit, upstream)
     # Where an attempt has become free just now, the time told may be that of a whole window.
-    return 0.001 if remaining else max(0.001, free_at - time.time())
+    return 0.001 if remaining else min(max(0.001, wait_s), limit.get_expiry())
 
 
 @asynccontextmanager
@@ -82,16 +86,27 @@ async def open_counts(redis_url: SecretStr | None) -> AsyncGenerator[Counts]:
     if redis_url is None:
         yield Counts(None)
         return
-    from redis.asyncio import ConnectionPool  # here, because it comes with an extra
+    from redis.asyncio import BlockingConnectionPool  # here, because it comes with an extra
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
 
-    url = redis_url.get_secret_value()
-    async with aclosing(ConnectionPool.from_url(url)) as pool:
+    pool = BlockingConnectionPool.from_url(
+        redis_url.get_secret_value(),
+        max_connections=20,
+        timeout=None,  # ours is around the whole
+        retry=Retry(NoBackoff(), 1),  # since a server closes what was idle for long
+    )
+    try:
         yield Counts(
             RedisStorage(
-                f"async+{url}",
+                "async+redis://unused:6379",  # the pool knows where
                 implementation="redispy",
                 connection_pool=pool,  # type: ignore[arg-type]  # which is its documented use
                 key_prefix=__name__.partition(".")[0],  # others may use the same Redis
                 wrap_exceptions=True,
             )
         )
+    finally:
+        with contextlib.suppress(Exception):  # Redis may be gone, and nothing is to be saved
+            async with asyncio.timeout(_REDIS_TIMEOUT_S):
+                await pool.aclose()

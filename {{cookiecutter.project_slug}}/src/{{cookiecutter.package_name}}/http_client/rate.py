@@ -12,6 +12,9 @@ from .layer import Layer
 Count = Callable[[], Awaitable[float]]
 """Counts an attempt and gives 0, or the seconds until one may be allowed."""
 
+# Refusing comes before the deadline, whose cut the breaker takes for the upstream's failure.
+_BEFORE_DEADLINE_S = 0.01
+
 
 class RateLimit(Layer):
     """Begin an attempt when fewer than ``limit`` have begun in the time before it.
@@ -32,17 +35,39 @@ class RateLimit(Layer):
         self._full_until = self._now()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        patience_ends = self._now() + self._pool_timeout_s
-        try:
-            async with asyncio.timeout_at(patience_ends), self._turn:
-                while wait_s := await self._count():
-                    self._full_until = self._now() + wait_s
-                    if self._full_until > patience_ends:
-                        raise TimeoutError
-                    await asyncio.sleep(wait_s)
-        except TimeoutError:
-            raise RateLimited(
-                f"the rate limit of {self._limit} is reached",
-                retry_after_s=max(1, math.ceil(self._full_until - self._now())),
-            ) from None
+        patience_ends = min(
+            self._now() + self._pool_timeout_s, request.extensions["deadline"] - _BEFORE_DEADLINE_S
+        )
+        self._refuse_if_full_until(patience_ends)
+        if self._turn.locked() or await self._is_full():
+            await self._wait(patience_ends)
         return await self.inner.handle_async_request(request)
+
+    async def _wait(self, patience_ends: float) -> None:
+        try:
+            async with asyncio.timeout_at(patience_ends):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise self._refusal() from None
+        try:
+            full = True
+            while full:
+                self._refuse_if_full_until(patience_ends)
+                await asyncio.sleep(self._full_until - self._now())
+                full = await self._is_full()
+        finally:
+            self._turn.release()
+
+    async def _is_full(self) -> bool:
+        """Whether the attempt must wait; if not, it is counted."""
+        wait_s = await self._count()
+        self._full_until = self._now() + wait_s
+        return wait_s > 0
+
+    def _refuse_if_full_until(self, patience_ends: float) -> None:
+        if self._full_until > patience_ends:
+            raise self._refusal()
+
+    def _refusal(self) -> RateLimited:
+        wait_s = math.ceil(self._full_until - self._now())
+        return RateLimited(f"the rate limit of {self._limit} is reached", max(1, wait_s))

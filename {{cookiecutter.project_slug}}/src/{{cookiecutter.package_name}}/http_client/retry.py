@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings
+from .errors import Refused
 from .layer import Layer, stream_of
 
 # RFC 9110, 9.2.2, and QUERY of RFC 10008.
@@ -58,6 +59,9 @@ class Retry(Layer):
             request.extensions["attempts"] = attempt
             try:
                 response = await self.inner.handle_async_request(request)
+            except Refused:
+                request.extensions["attempts"] -= 1  # which was none
+                raise
             except _BROKEN as failure:
                 wait_s = self._wait_s(request, attempt, failure)
                 if wait_s is None:
