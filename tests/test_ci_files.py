@@ -87,7 +87,12 @@ def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
     steps = load(bake(ci="github"), WORKFLOW)["jobs"]["check"]["steps"]
     asked = re.findall(r"\$\{\{ (.*?) \}\}", workflow)
 
-    assert {"github.workflow", "github.ref", "matrix.python-version"} == set(asked)
+    assert set(asked) == {
+        "github.workflow",
+        "github.ref",
+        "github.event_name == 'pull_request'",
+        "matrix.python-version",
+    }
     assert "${{ matrix.python-version }}" == steps[1]["with"]["python-version"]
 
 
@@ -138,7 +143,7 @@ def test_the_audit_lets_nothing_pass_unseen(bake: Bake) -> None:
     export, audit = commands
 
     assert commands == load(bake(ci="gitlab"), PIPELINE)["audit"]["script"]
-    assert {"--locked", "--no-emit-project"} <= set(export.split())
+    assert {"--locked", "--all-extras", "--no-emit-project"} <= set(export.split())
     assert {"--strict", "--require-hashes"} <= set(audit.split())
     assert export.split()[-1] == audit.split()[-1]
 

@@ -75,7 +75,9 @@ async def test_limit_holds_without_redis(
 ) -> None:
     """Where Redis cannot be reached, the process counts for itself and says so once."""
     limited = settings_for(upstream, rate_limit="2/minute").model_dump()
-    settings = Settings.model_validate(limited | {"shared_state_url": "redis://:s3cret@127.0.0.1:1"})
+    settings = Settings.model_validate(
+        limited | {"shared_state_url": "redis://:s3cret@127.0.0.1:1"}
+    )
     async with open_clients(settings) as clients:
         client = clients.upstreams["up"].client
         for _ in range(2):
