@@ -66,9 +66,11 @@ async def test_stream_tells_whether_it_was_read(
                 async for _ in response.aiter_bytes():
                     if path == "/drip":
                         break
+        async with client.stream("HEAD", "/"):
+            pass  # there is nothing to be read
 
     told = [(call["path"], call["status"], call.get("error")) for call in calls(caplog)]
-    assert told == [("/chunked/3", 200, None), ("/drip", 200, "CancelledError")]
+    assert told == [("/chunked/3", 200, None), ("/drip", 200, "CancelledError"), ("/", 200, None)]
 
 
 async def test_each_redirect_is_a_call_of_its_own(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 import {{ cookiecutter.__httpx }}
 
 from .errors import ResponseTooLarge
-from .layer import Layer, Stream, stream_of
+from .layer import Layer, Stream, has_body, stream_of
 
 ACCEPT_ENCODING = "gzip, deflate"  # what is decoded here
 
@@ -32,7 +32,7 @@ class ResponseCap(Layer):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self.inner.handle_async_request(request)
-        if request.method == "HEAD" or response.status_code in {204, 304}:
+        if not has_body(request, response):
             return response  # its headers are those of a body that is not sent
         max_bytes = request.extensions.get("max_response_bytes", self._max_bytes)
         max_bytes = math.inf if max_bytes is None else max_bytes

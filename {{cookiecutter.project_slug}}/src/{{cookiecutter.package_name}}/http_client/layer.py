@@ -1,5 +1,6 @@
 """What the layers share: a transport around the next, and a body that tells how it ended."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Self
 
@@ -82,6 +83,16 @@ def when_ended(
         ended(None)
     else:
         response.stream = Body(stream_of(response), ended, unread)
+
+
+def has_body(request: httpx.Request, response: httpx.Response) -> bool:
+    """Whether there can be one (RFC 9110, 6.4.1)."""
+    return request.method != "HEAD" and response.status_code not in {204, 304}
+
+
+def left(request: httpx.Request, response: httpx.Response) -> BaseException | None:
+    """How a body ends that is closed before its end: its caller left, or has had enough."""
+    return asyncio.CancelledError() if has_body(request, response) else None
 
 
 def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:

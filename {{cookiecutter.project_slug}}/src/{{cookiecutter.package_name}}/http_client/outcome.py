@@ -11,7 +11,7 @@ from datetime import timedelta
 import {{ cookiecutter.__httpx }}
 
 from ..log import request_id
-from .layer import Body, Layer, stream_of
+from .layer import Body, Layer, left, stream_of
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Outcome(Layer):
         response.stream = _WatchedBody(
             stream_of(response),
             lambda failure: _tell(request, status, started, failure),
+            left(request, response),
             close_at=request.extensions["deadline"] + _ABANDONED_AFTER_S,
         )
         return response
@@ -55,10 +56,10 @@ class _WatchedBody(Body):
         self,
         stream: httpx.AsyncByteStream,
         ended: Callable[[BaseException | None], None],
+        unread: BaseException | None,
         close_at: float,
     ) -> None:
-        # Its caller left, or has had enough: which of the two cannot be told.
-        super().__init__(stream, ended, unread=asyncio.CancelledError())
+        super().__init__(stream, ended, unread)
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         # By a weak reference, or the timer would keep alive what it waits to see abandoned.
