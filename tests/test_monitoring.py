@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import Bake, Project
+from conftest import EVERYTHING, Bake, Project
 from monitoring import ALERTS, DASHBOARD, asked, dashboard, panels, rules, variables, watched
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,7 +20,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Project:
-    return bake(upstreams="", telemetry=True, deployment="none", ci="none")
+    return bake(**EVERYTHING, upstreams="")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 from command import run
-from conftest import Bake, Project
+from conftest import EVERYTHING, Bake, Project
 from loopback import HOST, BrokenPromiseError, clean_environment, free_port
 from monitoring import ALERTS, panels, rules, watched
 
@@ -30,7 +30,7 @@ PATIENCE_S = 60
 
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Project:
-    return bake(upstreams="", telemetry=True)
+    return bake(**EVERYTHING, upstreams="")
 
 
 def configuration(project: Project) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import pytest
-from conftest import Bake, Project
+from conftest import EVERYTHING, Bake, Project
 from loopback import HOST, Service, Upstream, free_port
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -114,7 +114,7 @@ def attributes(pairs: Sequence[KeyValue]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Project:
-    return bake(telemetry=True)
+    return bake(**EVERYTHING)
 
 
 @pytest.fixture

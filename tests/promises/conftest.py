@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bake, Project
+from conftest import EVERYTHING, Bake, Project
 from loopback import Service, clean_environment
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -72,6 +72,12 @@ def every_service(bake: Bake) -> dict[str, Generated]:
     return {
         name: Generated(bake(upstreams="", **answers)) for name, answers in COMBINATIONS.items()
     }
+
+
+@pytest.fixture(scope="session")
+def everything(bake: Bake) -> Generated:
+    """The service with every part that can be chosen."""
+    return Generated(bake(**EVERYTHING, upstreams=""))
 
 
 @pytest.fixture(scope="session", params=COMBINATIONS)

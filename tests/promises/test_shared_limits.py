@@ -81,12 +81,6 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
     redis.kill()
 
 
-@pytest.fixture
-def generated(every_service: dict[str, Generated]) -> Generated:
-    """The default service; what lies beneath the limit makes no difference to it."""
-    return every_service["httpx-on-aiohttp"]
-
-
 class Pair:
     """Two processes of a service, called in turn."""
 
@@ -140,9 +134,9 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_processes_share_a_limit(generated: Generated, redis: Redis) -> None:
+async def test_processes_share_a_limit(everything: Generated, redis: Redis) -> None:
     """All that two processes send, called at once and later, is within the one limit."""
-    async with pair_of(generated, redis.url, "20/minute") as pair:
+    async with pair_of(everything, redis.url, "20/minute") as pair:
         answers = await asyncio.gather(*(pair.call() for _ in range(60)))
         answers += [await pair.call() for _ in range(4)]
 
@@ -152,9 +146,9 @@ async def test_processes_share_a_limit(generated: Generated, redis: Redis) -> No
         assert all(1 <= wait_s <= 60 for wait_s in waits)
 
 
-async def test_calls_wait_for_one_another_s_turn(generated: Generated, redis: Redis) -> None:
+async def test_calls_wait_for_one_another_s_turn(everything: Generated, redis: Redis) -> None:
     """Calls of both processes that can wait get their answers, as fast as is allowed."""
-    async with pair_of(generated, redis.url, "5/second", http__pool_timeout_s=30) as pair:
+    async with pair_of(everything, redis.url, "5/second", http__pool_timeout_s=30) as pair:
         started = time.monotonic()
         answers = await asyncio.gather(*(pair.call() for _ in range(20)))
         elapsed_s = time.monotonic() - started
@@ -165,11 +159,11 @@ async def test_calls_wait_for_one_another_s_turn(generated: Generated, redis: Re
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
 async def test_redis_may_go_and_come_back(
-    generated: Generated, redis: Redis, how: signal.Signals
+    everything: Generated, redis: Redis, how: signal.Signals
 ) -> None:
     """Under load no call is lost, each process says once that Redis went and that it is back."""
     patience = {"http__pool_timeout_s": 0.2}  # which is less than Redis is given
-    async with pair_of(generated, redis.url, "100000/minute", **patience) as pair:
+    async with pair_of(everything, redis.url, "100000/minute", **patience) as pair:
         answers: list[httpx.Response] = []
         stop = asyncio.Event()
 
@@ -196,9 +190,9 @@ async def test_redis_may_go_and_come_back(
         assert [1, 1] == pair.told(AWAY)
 
 
-async def test_a_connection_may_be_closed(generated: Generated, redis: Redis) -> None:
+async def test_a_connection_may_be_closed(everything: Generated, redis: Redis) -> None:
     """As servers do with what was idle for long: that is no outage."""
-    async with pair_of(generated, redis.url, "10/minute") as pair:
+    async with pair_of(everything, redis.url, "10/minute") as pair:
         before = [await pair.call() for _ in range(4)]
         redis.ask("client", "kill", "type", "normal")
         after = [await pair.call() for _ in range(8)]
@@ -207,12 +201,12 @@ async def test_a_connection_may_be_closed(generated: Generated, redis: Redis) ->
         assert [0, 0] == pair.told(AWAY)
 
 
-async def test_stopping_waits_for_no_redis(generated: Generated, tmp_path: Path) -> None:
+async def test_stopping_waits_for_no_redis(everything: Generated, tmp_path: Path) -> None:
     """Redis hangs, with a TLS connection that would be closed politely: all ends as ever."""
     redis = Redis(tmp_path, tls=True)
     redis.start()
     try:
-        async with pair_of(generated, redis.url, "10/minute") as pair:
+        async with pair_of(everything, redis.url, "10/minute") as pair:
             assert 200 == (await pair.call()).status_code
             assert 200 == (await pair.call()).status_code
             assert [0, 0] == pair.told(AWAY)
@@ -226,22 +220,22 @@ async def test_stopping_waits_for_no_redis(generated: Generated, tmp_path: Path)
 
 @pytest.mark.parametrize("password", ["wrong", PASSWORD])
 async def test_without_redis_each_process_keeps_the_limit(
-    generated: Generated, redis: Redis, password: str
+    everything: Generated, redis: Redis, password: str
 ) -> None:
     """Also from the start, and where Redis refuses: the service serves, within the limit."""
     if password == PASSWORD:
         redis.kill()
     url = redis.url.replace(PASSWORD, password)
-    async with pair_of(generated, url, "10/minute") as pair:
+    async with pair_of(everything, url, "10/minute") as pair:
         answers = [await pair.call() for _ in range(30)]
 
         assert Counter({200: 20, 503: 10}) == Counter(answer.status_code for answer in answers)
         assert [1, 1] == pair.told(AWAY)
 
 
-async def test_a_process_goes_on_from_what_it_sent(generated: Generated, redis: Redis) -> None:
+async def test_a_process_goes_on_from_what_it_sent(everything: Generated, redis: Redis) -> None:
     """When Redis is lost, no process forgets its own attempts."""
-    async with pair_of(generated, redis.url, "20/minute") as pair:
+    async with pair_of(everything, redis.url, "20/minute") as pair:
         before = [await pair.call() for _ in range(20)]
         redis.kill()
         after = [await pair.call() for _ in range(40)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from conftest import Bake
+from conftest import EVERYTHING, Bake
 from loopback import HOST, BrokenPromiseError, Service
 
 from .conftest import Generated
@@ -26,12 +26,6 @@ BREAKAGES = {
     "creation": "def create_app(settings: object = None) -> FastAPI:\n    raise RuntimeError",
     "lifespan": "def open_clients(settings: object) -> None:\n    raise RuntimeError",
 }
-
-
-@pytest.fixture
-def default(every_service: dict[str, Generated]) -> Generated:
-    """The service on the default client and pool: workers know nothing of either."""
-    return every_service["httpx-on-aiohttp"]
 
 
 def events(process: Service, message: str) -> list[dict[str, object]]:
@@ -66,16 +60,18 @@ def alone(worker: int, workers: list[int]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("stop", [Service.terminate, Service.interrupt], ids=["SIGTERM", "Ctrl+C"])
-async def test_stopping_loses_no_call(default: Generated, stop: Callable[[Service], None]) -> None:
+async def test_stopping_loses_no_call(
+    everything: Generated, stop: Callable[[Service], None]
+) -> None:
     """Calls in flight in every worker get their answers, new ones are refused, each worker closes
     its clients once, nothing is left behind, and the exit code is that of one worker."""
-    async with default.Upstream() as upstream, contextlib.AsyncExitStack() as stack:
+    async with everything.Upstream() as upstream, contextlib.AsyncExitStack() as stack:
         settings = {"upstreams__slow__base_url": upstream.url}
-        with default.start(**settings) as single:
+        with everything.start(**settings) as single:
             stop(single)
             code = await asyncio.to_thread(single.wait)
 
-        process = default.start(workers=WORKERS, **settings)
+        process = everything.start(workers=WORKERS, **settings)
         base_url = f"http://{HOST}:{process.port}"
         caller = await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=60))
         stack.enter_context(process)
@@ -112,10 +108,10 @@ async def test_stopping_loses_no_call(default: Generated, stop: Callable[[Servic
     assert [] == process.err
 
 
-async def test_each_worker_serves(default: Generated) -> None:
+async def test_each_worker_serves(everything: Generated) -> None:
     """Calls are spread, each worker has a connection of its own, and tells its lines by its id."""
-    async with default.Upstream() as upstream:
-        with default.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
+    async with everything.Upstream() as upstream:
+        with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
             started = await serving(process)
             served: set[object] = set()
             async with asyncio.timeout(30):
@@ -130,10 +126,10 @@ async def test_each_worker_serves(default: Generated) -> None:
     assert {None, *started} == {event.get("worker") for event in process.events}
 
 
-async def test_a_killed_worker_is_replaced(default: Generated) -> None:
+async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
     """The kernel ends one: another takes its place, and the rest go on with what they have."""
-    async with default.Upstream() as upstream:
-        with default.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
+    async with everything.Upstream() as upstream:
+        with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
             killed, *others = await serving(process)
             with alone(others[0], [killed, *others]):
                 call = asyncio.to_thread(process.get, f"/external?url={upstream.url}/gate")
@@ -155,10 +151,10 @@ async def test_a_killed_worker_is_replaced(default: Generated) -> None:
     assert {*others, new} == {event["worker"] for event in events(process, "client closed")}
 
 
-async def test_workers_end_when_nobody_watches_them(default: Generated) -> None:
+async def test_workers_end_when_nobody_watches_them(everything: Generated) -> None:
     """The supervisor is killed: its workers finish their calls and end, and free the port."""
-    async with default.Upstream() as upstream:
-        with default.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
+    async with everything.Upstream() as upstream:
+        with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
             started = await serving(process)
             call = asyncio.to_thread(process.get, f"/external?url={upstream.url}/gate")
             answer = asyncio.create_task(call)
@@ -177,7 +173,7 @@ async def test_workers_end_when_nobody_watches_them(default: Generated) -> None:
 
 async def test_a_slow_start_is_waited_for(bake: Bake) -> None:
     """On a busy machine workers take long to import what they need: none is killed for it."""
-    slow = Generated(bake(upstreams=""))
+    slow = Generated(bake(**EVERYTHING, upstreams=""))
     (slow.project.package / "__init__.py").write_text(
         "import multiprocessing, time\n\nif multiprocessing.parent_process():\n    time.sleep(7)\n"
     )
@@ -193,7 +189,7 @@ async def test_a_slow_start_is_waited_for(bake: Bake) -> None:
 async def test_what_cannot_start_stops(bake: Bake, breakage: str) -> None:
     """What no worker gets over ends the service instead of being tried for ever, with the exit
     code of one worker."""
-    broken = Generated(bake(upstreams=""))
+    broken = Generated(bake(**EVERYTHING, upstreams=""))
     with (broken.project.package / "app.py").open("a") as app:
         app.write(f"\n\n{breakage}\n")
     one, several = (ended(broken, workers=number) for number in (1, WORKERS))
@@ -202,9 +198,9 @@ async def test_what_cannot_start_stops(bake: Bake, breakage: str) -> None:
     assert "RuntimeError" in str([several.out, several.err])
 
 
-async def test_what_is_wrong_with_the_settings_is_told_once(default: Generated) -> None:
+async def test_what_is_wrong_with_the_settings_is_told_once(everything: Generated) -> None:
     """Several workers say it as one does, with exit code 2."""
-    one, several = (ended(default, workers=number, port="many") for number in (1, WORKERS))
+    one, several = (ended(everything, workers=number, port="many") for number in (1, WORKERS))
 
     assert (2, []) == (several.wait(), several.out)
     assert ["The settings are not valid:", "  APP_PORT"] == [
@@ -213,10 +209,12 @@ async def test_what_is_wrong_with_the_settings_is_told_once(default: Generated) 
     assert one.err == several.err
 
 
-async def test_a_port_in_use_is_told_in_a_line(default: Generated) -> None:
+async def test_a_port_in_use_is_told_in_a_line(everything: Generated) -> None:
     """One line, no traceback, and the exit code of one worker."""
-    with default.start() as holder:
-        one, several = (ended(default, workers=number, port=holder.port) for number in (1, WORKERS))
+    with everything.start() as holder:
+        one, several = (
+            ended(everything, workers=number, port=holder.port) for number in (1, WORKERS)
+        )
     (event,) = several.events
 
     assert "address already in use" in event["message"].lower()
