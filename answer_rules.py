@@ -549,7 +549,7 @@ class AnswerRules(Extension):
         self.answers_are_data = False
         environment.globals["treat_answers_as_data"] = self.treat_answers_as_data
         for function in (
-            *(default_slug, default_package, check, destination),
+            *(default_slug, default_package, check, complaint, destination),
             *(parse_upstreams, python_string, toml_string, markdown_text, escaped),
         ):
             environment.filters[function.__name__] = function

@@ -16,6 +16,8 @@ from cookiecutter.utils import create_env_with_context  # type: ignore[import-un
 
 import answer_rules
 
+# Those that are rendered; pre_prompt.py runs beside the rules, from a copy of the template.
+HOOKS = [ROOT / "hooks" / f"{moment}_gen_project.py" for moment in ("pre", "post")]
 HOSTILE = {
     "project_name": "'''\n__import__('pathlib').Path('owned').touch()\n'''",
     "project_slug": "$(touch owned)`touch owned`; touch owned",
@@ -75,12 +77,12 @@ def add_uv(tools: Path, script: str) -> None:
     (tools / "uv").chmod(0o755)
 
 
-# --- As a program ---------------------------------------------------------------------------
+# --- Both -----------------------------------------------------------------------------------
 
 
-def test_the_hook_needs_the_standard_library_only() -> None:
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda path: path.name)
+def test_a_hook_needs_the_standard_library_only(hook: Path) -> None:
     """It runs with whatever Python runs cookiecutter, and cannot import its neighbours."""
-    hook = ROOT / "hooks" / "post_gen_project.py"
     imported = {
         name.partition(".")[0]
         for node in ast.walk(ast.parse(hook.read_text(encoding="utf-8")))
@@ -96,14 +98,31 @@ def test_the_hook_needs_the_standard_library_only() -> None:
     assert imported <= sys.stdlib_module_names
 
 
+@pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
 @pytest.mark.parametrize("field", HOSTILE)
-def test_an_answer_is_never_code(project: Path, field: str) -> None:
+def test_an_answer_is_never_code(project: Path, hook: str, field: str) -> None:
     """However an answer tries to end the literal that it is in, or to be rendered again."""
-    done = run_hook("post_gen_project", project, **{field: HOSTILE[field]})
+    done = run_hook(hook, project, **{field: HOSTILE[field]})
 
-    assert "" == done.stderr  # a broken literal would be a SyntaxError
+    # Nothing is said but what the rules say; a broken literal would be a SyntaxError.
+    assert re.fullmatch(r"(\d answers? that cannot be used:\n.*)?", done.stderr, re.DOTALL)
     assert [] == list(project.parent.rglob("owned"))
     assert [] == list(project.iterdir())
+
+
+# --- Before ---------------------------------------------------------------------------------
+
+
+def test_the_hook_before_tells_the_same_rules(project: Path) -> None:
+    """A program that renders the template by its own ways meets them here."""
+    refused = run_hook("pre_gen_project", project, **HOSTILE, http2=True)
+    accepted = run_hook("pre_gen_project", project)
+
+    assert 1 == refused.returncode
+    bad = [name for name in HOSTILE if name != "author_name"]  # That one is printable text.
+    assert [*bad, "http_transport"] == re.findall(r"^(\w+): ", refused.stderr, re.MULTILINE)
+    assert "Traceback" not in refused.stderr
+    assert (0, "", "") == (accepted.returncode, accepted.stdout, accepted.stderr)
 
 
 # --- After ----------------------------------------------------------------------------------

@@ -101,15 +101,16 @@ def test_the_directory_on_windows() -> None:
         assert r'"C:\My Projects\maps"' == destination(answers)
 
 
-def test_the_hook_runs_under_the_names_of_windows(tmp_path: Path) -> None:
-    """Its answers may hold that system's separators, and a destination ends no literal."""
-    project = tmp_path / "project"
-    project.mkdir()
+@pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
+def test_hooks_run_under_the_names_of_windows(tmp_path: Path, hook: str) -> None:
+    """Their answers may hold its separators, and a destination ends no literal of theirs."""
+    (tmp_path / "project").mkdir()
 
-    done = run_hook("post_gen_project", project, "nt", _output_dir="C:\\new\\'''\\table")
+    done = run_hook(hook, tmp_path / "project", "nt", _output_dir="C:\\new\\'''\\table")
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "\n  cd \"C:\\new\\'''\\table\\my-service\"\n" in done.stdout
+    if hook == "post_gen_project":
+        assert "\n  cd \"C:\\new\\'''\\table\\my-service\"\n" in done.stdout
 
 
 def test_without_a_command_line_to_read_nothing_is_said(tmp_path: Path) -> None:
