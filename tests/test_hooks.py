@@ -128,6 +128,17 @@ def test_the_hook_before_tells_the_same_rules(project: Path) -> None:
 # --- After ----------------------------------------------------------------------------------
 
 
+def test_what_cannot_be_removed_stays(project: Path, tmp_path: Path) -> None:
+    """A hook that fails would take the project with it."""
+    (tmp_path / "elsewhere").mkdir()
+    (project / "deploy").symlink_to(tmp_path / "elsewhere")  # which is empty, and no directory
+
+    done = run_hook("post_gen_project", project)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert (project / "deploy").is_symlink()
+
+
 def test_a_repository_and_a_lock_are_made(
     template: Path, cookiecutter: Cookiecutter, tools: Path
 ) -> None:
