@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 
 import {{ cookiecutter.__httpx }}
 import pytest
@@ -88,6 +89,22 @@ async def test_limit_holds_without_redis(
     warnings = [record.message for record in caplog.records if record.name.endswith("counts")]
     assert len(warnings) == 1
     assert "s3cret" not in caplog.text
+
+
+async def test_callers_who_leave_see_that_redis_hangs(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where none stays as long as Redis is given: the next call does not wait for it."""
+    silent = upstream.url.replace("http", "redis")  # waits for the end of a request
+    limited = settings_for(upstream, rate_limit="5/minute").model_dump()
+    settings = Settings.model_validate(limited | {"shared_state_url": silent})
+    async with open_clients(settings) as clients:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await clients.upstreams["up"].client.get("/")
+        warnings = [record.message for record in caplog.records if record.name.endswith("counts")]
+        assert len(warnings) == 1
+        assert (await clients.upstreams["up"].client.get("/")).status_code == 200
 
 
 async def test_redis_has_a_default_port(upstream: Upstream) -> None:

@@ -19,6 +19,7 @@ from .rate import Count
 log = logging.getLogger(__name__)
 
 # Redis answers within milliseconds; calls are not to wait much longer for it.
+_REDIS_SLOW_S = 0.05
 _REDIS_TIMEOUT_S = 0.25
 # How long it is left alone once it did not answer.
 _REDIS_AWAY_S = 2
@@ -51,22 +52,30 @@ class Counts:
         """None where there is no Redis, or it does not answer."""
         if self._shared is None or time.monotonic() < self._ask_again_at:
             return None
+        asked_at = time.monotonic()
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
                 wait_s = await _wait_s(self._shared, limit, upstream)
         except (StorageError, TimeoutError) as error:
-            if not self._shared_is_away:
-                log.warning(
-                    "Redis does not answer: each process keeps the rate limit for itself",
-                    extra={"error": type(error.__cause__ or error).__name__},
-                )
-            self._shared_is_away = True
-            self._ask_again_at = time.monotonic() + _REDIS_AWAY_S
+            self._leave_alone(error)
             return None
+        except asyncio.CancelledError as left:  # callers with less patience must see it, too
+            if time.monotonic() - asked_at > _REDIS_SLOW_S:
+                self._leave_alone(left)
+            raise
         if self._shared_is_away:
             log.info("Redis answers again: the rate limit is shared")
             self._shared_is_away = False
         return wait_s
+
+    def _leave_alone(self, error: BaseException) -> None:
+        if not self._shared_is_away:
+            log.warning(
+                "Redis does not answer: each process keeps the rate limit for itself",
+                extra={"error": type(error.__cause__ or error).__name__},
+            )
+        self._shared_is_away = True
+        self._ask_again_at = time.monotonic() + _REDIS_AWAY_S
 
 
 async def _wait_s(limiter: MovingWindowRateLimiter, limit: RateLimitItem, upstream: str) -> float:
