@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
-from loopback import clean_environment
+from loopback import Service, clean_environment
 
 import answer_rules
 
@@ -62,6 +62,11 @@ class Project:
     def toml(self, name: str) -> dict[str, Any]:
         """What a TOML file holds."""
         return tomllib.loads(self.read(name))
+
+    def start(self, **environment: str) -> Service:
+        """The service, as a process."""
+        command = [sys.executable, "-m", str(self.answers["package_name"])]
+        return Service(command, self.path, PYTHONPATH="src", **environment)
 
     def run(self, tool: str, *args: str) -> subprocess.CompletedProcess[str]:
         """Run a tool of the tests' own environment, which holds what any project needs."""

@@ -1,13 +1,12 @@
 """`/docs` in a real browser that reaches nothing but this machine, as a newcomer would use it."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Bake
-from loopback import HOST, Service, Upstream
+from loopback import HOST, Upstream
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 
@@ -43,24 +42,20 @@ def test_try_it_out(bake: Bake, page: Page, tmp_path: Path) -> None:
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("requestfailed", lambda request: troubles.append(request.url))
 
-    with Upstream() as upstream:
-        service = Service(
-            [sys.executable, "-m", "my_service"],
-            project.path,
-            PYTHONPATH="src",
-            APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url,
-        )
-        with service:
-            page.goto(f"http://{HOST}:{service.port}/docs")
-            operation = page.locator(".opblock", has=page.get_by_text("/external", exact=True))
-            operation.locator(".opblock-summary-control").click()
-            operation.get_by_role("button", name="Try it out").click()
-            operation.get_by_role("button", name="Execute").click()
-            answer = operation.locator(".live-responses-table .response")
-            expect(answer.locator(".response-col_status")).to_contain_text("200")
-            expect(answer).to_contain_text('"result": "upstream answer 1"')
-            expect(answer).to_contain_text('"status": 200')
-            page.screenshot(path=tmp_path / "docs.png")
+    with (
+        Upstream() as upstream,
+        project.start(APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service,
+    ):
+        page.goto(f"http://{HOST}:{service.port}/docs")
+        operation = page.locator(".opblock", has=page.get_by_text("/external", exact=True))
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+        answer = operation.locator(".live-responses-table .response")
+        expect(answer.locator(".response-col_status")).to_contain_text("200")
+        expect(answer).to_contain_text('"result": "upstream answer 1"')
+        expect(answer).to_contain_text('"status": 200')
+        page.screenshot(path=tmp_path / "docs.png")
 
     assert page.title() == "My Service"
     assert elsewhere == []

@@ -1,7 +1,6 @@
 """With telemetry: as a process that exports to a real OTLP receiver."""
 
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -131,12 +130,10 @@ def receiver() -> Iterator[Receiver]:
 
 def start(project: Project, upstream: Upstream, endpoint: str, **variables: str) -> Service:
     environment = {
-        "PYTHONPATH": "src",
         "APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
     }
-    command = [sys.executable, "-m", "my_service"]
-    return Service(command, project.path, **environment | variables)
+    return project.start(**environment | variables)
 
 
 def test_one_trace_arrives_at_the_receiver(

@@ -1,12 +1,11 @@
 """The README's tour: what it tells an owner to write is written, checked and run."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import Bake, Project
-from loopback import Service, Upstream
+from loopback import Upstream
 
 SNIPPET = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
 SETTINGS = re.compile(r"```dotenv\n(.*?)```", re.DOTALL)
@@ -62,16 +61,12 @@ def test_what_the_tour_writes_passes_every_check(project: Project) -> None:
 
 def test_what_the_tour_sets_is_sent(project: Project) -> None:
     """An upstream that was added by settings alone is there, is called, and gets its headers."""
-    with Upstream() as upstream:
-        service = Service(
-            [sys.executable, "-m", "my_service"],
-            project.path,
-            PYTHONPATH="src",
-            APP_UPSTREAMS__GITHUB__BASE_URL=upstream.base_url,
-        )
-        with service:
-            ready = service.get("/readyz").json
-            called = service.get(f"/external?url={upstream.base_url}/zen")
+    with (
+        Upstream() as upstream,
+        project.start(APP_UPSTREAMS__GITHUB__BASE_URL=upstream.base_url) as service,
+    ):
+        ready = service.get("/readyz").json
+        called = service.get(f"/external?url={upstream.base_url}/zen")
 
     assert "github" in ready["upstreams"]
     assert called.json == {"result": "upstream answer 1", "status": 200}
