@@ -90,7 +90,7 @@ def has_body(request: httpx.Request, response: httpx.Response) -> bool:
     return request.method != "HEAD" and response.status_code not in {204, 304}
 
 
-def left(request: httpx.Request, response: httpx.Response) -> BaseException | None:
+def closed_early(request: httpx.Request, response: httpx.Response) -> BaseException | None:
     """How a body ends that is closed before its end: its caller left, or has had enough."""
     return asyncio.CancelledError() if has_body(request, response) else None
 

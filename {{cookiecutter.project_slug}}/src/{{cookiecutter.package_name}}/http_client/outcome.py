@@ -11,7 +11,7 @@ from datetime import timedelta
 import {{ cookiecutter.__httpx }}
 
 from ..log import request_id
-from .layer import Body, Layer, left, stream_of
+from .layer import Body, Layer, closed_early, stream_of
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Outcome(Layer):
         response.stream = _WatchedBody(
             stream_of(response),
             lambda failure: _tell(request, status, started, failure),
-            left(request, response),
+            closed_early(request, response),
             close_at=request.extensions["deadline"] + _ABANDONED_AFTER_S,
         )
         return response
