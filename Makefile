@@ -12,7 +12,8 @@ MODULES := answer_rules.py hooks tests $(wildcard benchmarks)
 # where a program is missing.
 NEEDS := test_browser.py:chromium:chromium test_kustomize.py:kubectl:kubernetes-client \
 	test_prometheus.py:promtool:prometheus promises/test_shared_limits.py:redis-server:redis-server \
-	test_throughput.py:nginx:nginx-light test_throughput.py:wrk:wrk
+	promises/test_goaway.py:nginx:nginx-light test_throughput.py:nginx:nginx-light \
+	test_throughput.py:wrk:wrk
 part = $(word $(1),$(subst :, ,$(2)))
 has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1))
 LEFT_OUT := $(foreach need,$(NEEDS),$(if $(call has,$(call part,2,$(need))),,$(need)))
@@ -40,7 +41,7 @@ test: check ## Run every check and test
 
 .PHONY: missing
 missing: ## Name the packages without which make test leaves tests out
-	@echo $(foreach need,$(LEFT_OUT),$(call part,3,$(need)))
+	@echo $(sort $(foreach need,$(LEFT_OUT),$(call part,3,$(need))))
 
 .PHONY: diff
 diff: $(VENV)/ready ## Show what the working directory changes in a project; ANSWERS="key=value …"

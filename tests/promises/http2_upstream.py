@@ -75,9 +75,7 @@ class HTTP2Upstream:
 
 
 @contextmanager
-def http2_upstream(
-    directory: Path, requests_per_connection: int = 10_000
-) -> Iterator[HTTP2Upstream]:
+def http2_upstream(directory: Path) -> Iterator[HTTP2Upstream]:
     """The running upstream; its authority is the file `ca.pem` in the directory.
 
     In a thread with a loop of its own: when a client breaks off, hypercorn lets its loop know.
@@ -90,7 +88,6 @@ def http2_upstream(
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.certfile = config.keyfile = str(directory / "server.pem")
-    config.keep_alive_max_requests = requests_per_connection
     config.errorlog = None
     config.graceful_timeout = 0.1
     upstream = HTTP2Upstream(f"https://localhost:{port}")

@@ -59,11 +59,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(
-    service: Generated, directory: Path, requests_per_connection: int = 10_000, **http: float
-) -> AsyncGenerator[Running]:
+async def running(service: Generated, directory: Path, **http: float) -> AsyncGenerator[Running]:
     async with contextlib.AsyncExitStack() as stack:
-        upstream = stack.enter_context(http2_upstream(directory, requests_per_connection))
+        upstream = stack.enter_context(http2_upstream(directory))
         process = service.start(
             log_level="DEBUG",
             upstreams__up__base_url=upstream.url,
@@ -183,17 +181,6 @@ async def test_a_reset_stream_harms_no_other(service: Generated, tmp_path: Path)
     assert "upstream-failed" == reset.json()["type"].rpartition(":")[2]
     assert {"/gate": 10, "/reset": 3} == Counter(up.upstream.paths)
     assert [200] * 10 == statuses
-
-
-async def test_goaway_loses_no_call(service: Generated, tmp_path: Path) -> None:
-    """An upstream that ends its connections after a dozen requests is called over new ones."""
-    async with running(service, tmp_path, requests_per_connection=12) as up:
-        one_by_one = [(await up.get("/")).status_code for _ in range(20)]
-        at_once = await up.gets("/", 10)
-
-    assert [200] * 30 == one_by_one + at_once
-    assert {"2"} == up.upstream.versions
-    assert len(up.upstream.connections) > 2
 
 
 async def test_callers_who_leave_free_their_places(service: Generated, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A service with a route of its owner's: it orders something at the upstream `shop`."""
 
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import httpx
@@ -16,9 +17,15 @@ app = create_app()
 
 
 @app.post("/orders")
-async def order(shop: Shop, path: str, key: str | None = None) -> int:
+async def order(shop: Shop, path: str, key: str | None = None, streamed: bool = False) -> int:
     headers = {} if key is None else {"Idempotency-Key": key}
-    return (await shop.post(path, content=b"order", headers=headers)).status_code
+    content = pieces() if streamed else b"order"
+    return (await shop.post(path, content=content, headers=headers)).status_code
+
+
+async def pieces() -> AsyncGenerator[bytes]:
+    yield b"or"
+    yield b"der"
 
 
 if __name__ == "__main__":
