@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     AnyHttpUrl,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FilePath,
@@ -76,11 +77,7 @@ HeaderValue = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 class HTTPSettings(BaseModel):
     """How an HTTP client behaves; ``none`` leaves a layer out where its field allows it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     connect_timeout_s: Seconds = 5
     """Name look-up, TCP and TLS together, in seconds."""
@@ -173,9 +170,11 @@ class Settings(BaseSettings):
     """Port to listen on."""
     workers: Annotated[int, Field(gt=0)] = 1
     """Processes; each has its own clients, and so its own MAX_CONNECTIONS."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
+    ] = "INFO"
     """Least severe level that is logged."""
-    log_format: Literal["json", "console"] = "json"
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(str.lower)] = "json"
     """``json`` for machines, ``console`` for people."""
     shutdown_grace_s: Seconds = 35
     """Time for calls in flight at shutdown, in seconds; less than TOTAL_TIMEOUT_S loses some."""
@@ -187,16 +186,6 @@ class Settings(BaseSettings):
     """For every client."""
     upstreams: dict[Name, UpstreamSettings] = {}
     """By name; each field overrides the one in ``http``."""
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _in_capitals(cls, level: object) -> object:
-        return level.upper() if isinstance(level, str) else level
-
-    @field_validator("log_format", mode="before")
-    @classmethod
-    def _in_lower_case(cls, format: object) -> object:
-        return format.lower() if isinstance(format, str) else format
 
     @field_validator("external_allowed_origins", mode="before")
     @classmethod
