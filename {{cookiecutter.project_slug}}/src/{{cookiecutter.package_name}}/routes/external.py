@@ -1,15 +1,13 @@
 """Calls a configured upstream: to try it out, and as an example."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-import anyio
 import {{ cookiecutter.__httpx }}
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from ..http_client.client import parsed_url
 from ..http_client.dependency import open_clients_of
@@ -40,29 +38,7 @@ async def external(caller: Request, url: Target = None) -> Answer:
 @router.get("/external/stream", response_class=StreamingResponse)
 async def stream(caller: Request, url: Target = None) -> Response:
     """The same, passed on while it arrives, of any size and within the total deadline."""
-    client, target = await _allowed(caller, url)
-    request = client.build_request("GET", target, extensions={"max_response_bytes": None})
-    with anyio.CancelScope() as waiting:
-        leaving = asyncio.create_task(_until_left(caller, waiting))
-        try:
-            upstream = await client.send(request, stream=True, follow_redirects=False)
-            try:
-                chunks = upstream.aiter_bytes()
-                # Wait for some of the body, so that one that breaks off is told as a problem.
-                first = await anext(chunks, b"")
-                return _Relay(upstream, first, chunks)
-            except BaseException:
-                await upstream.aclose()
-                raise
-        finally:
-            leaving.cancel()
-    return Response(status_code=499)  # which nobody is there to read
-
-
-async def _until_left(caller: Request, waiting: anyio.CancelScope) -> None:
-    while (await caller.receive())["type"] != "http.disconnect":
-        pass
-    waiting.cancel()
+    return _Relay(*await _allowed(caller, url))
 
 
 async def _allowed(caller: Request, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
@@ -78,28 +54,32 @@ async def _allowed(caller: Request, url: str | None) -> tuple[httpx.AsyncClient,
 
 
 class _Relay(StreamingResponse):
-    """Closes the upstream's response however this one ends: sent, broken off or cancelled."""
+    """Calls the upstream once it is sent, so that a caller who leaves ends the call, too."""
 
-    def __init__(self, upstream: httpx.Response, first: bytes, rest: AsyncIterator[bytes]) -> None:
-        upstream.headers.encoding = "latin-1"  # as Starlette writes it, so that any byte passes
-        super().__init__(
-            _chain(first, rest),
+    def __init__(self, client: httpx.AsyncClient, target: httpx.URL) -> None:
+        super().__init__(())
+        self._client = client
+        self._target = target
+
+    async def stream_response(self, send: Send) -> None:
+        async with self._client.stream(
+            "GET", self._target, follow_redirects=False, extensions={"max_response_bytes": None}
+        ) as upstream:
+            chunks = upstream.aiter_bytes()
+            # Wait for some of the body, so that one that breaks off is told as a problem.
+            self.body_iterator = _chain(await anext(chunks, b""), chunks)
             # Some servers answer with numbers that are none (RFC 9110, 15).
-            status_code=upstream.status_code if 200 <= upstream.status_code < 600 else 502,
-            headers={
-                "Content-Type": upstream.headers.get("Content-Type", "text/plain"),
-                # Someone else's pages and scripts must not run as this service's own.
-                "Content-Security-Policy": "sandbox",
-                "X-Content-Type-Options": "nosniff",
-            },
-        )
-        self._upstream = upstream
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._upstream.aclose()
+            self.status_code = upstream.status_code if 200 <= upstream.status_code < 600 else 502
+            upstream.headers.encoding = "latin-1"  # as Starlette writes it, so that any byte passes
+            self.init_headers(
+                {
+                    "Content-Type": upstream.headers.get("Content-Type", "text/plain"),
+                    # Someone else's pages and scripts must not run as this service's own.
+                    "Content-Security-Policy": "sandbox",
+                    "X-Content-Type-Options": "nosniff",
+                }
+            )
+            await super().stream_response(send)
 
 
 async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
