@@ -1,7 +1,6 @@
 """The circuit breaker: an upstream that fails is left alone for a while."""
 
 import asyncio
-import math
 from typing import Literal
 
 import {{ cookiecutter.__httpx }}
@@ -41,63 +40,56 @@ class CircuitBreaker(Layer):
         self._min_calls = settings.breaker_min_calls
         self._slice_s = settings.breaker_window_s / _SLICES
         self._open_s = settings.breaker_open_s
-        self._now = asyncio.get_running_loop().time
         # Slice of time -> [calls, failures]; constant memory at any rate of calls.
         self._window: dict[int, list[int]] = {}
         self._opened: float | None = None
+        self._openings = 0
         self._probing = False
-        self._closings = 0
 
     @property
     def state(self) -> State:
         if self._opened is None:
             return "closed"
-        return "half-open" if self._now() >= self._opened + self._open_s else "open"
+        return "half-open" if self.now() >= self._opened + self._open_s else "open"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        probe, closings = self._admit(), self._closings
+        if self._opened is not None:
+            self._probe(self._opened)
+        openings = self._openings
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException as failure:
-            self._record(probe, closings, _failed(failure, request))
+            self._record(openings, _failed(failure, request))
             raise
+        # A status tells, whatever becomes of the body.
         failed = response.status_code in _UNAVAILABLE
-
-        def ended(failure: BaseException | None) -> None:
-            if failed or failure is None:  # a status tells, whatever becomes of the body
-                self._record(probe, closings, failed)
-            else:
-                self._record(probe, closings, _failed(failure, request))
-
-        when_ended(response, ended)
+        when_ended(
+            response, lambda failure: self._record(openings, failed or _failed(failure, request))
+        )
         return response
 
-    def _admit(self) -> bool:
-        """Whether this call is the probe."""
-        if self._opened is None:
-            return False
-        wait_s = self._opened + self._open_s - self._now()
+    def _probe(self, opened: float) -> None:
+        """Let the call through that is to tell whether the upstream is well again, or refuse it."""
+        wait_s = opened + self._open_s - self.now()
         if wait_s > 0 or self._probing:
-            raise CircuitOpen(
-                "the circuit breaker is open", retry_after_s=max(1, math.ceil(wait_s))
-            )
+            raise CircuitOpen("the circuit breaker is open", wait_s)
         self._probing = True
-        return True
 
-    def _record(self, probe: bool, closings: int, failed: bool | None) -> None:
-        if probe:
+    def _record(self, openings: int, failed: bool | None) -> None:
+        if openings != self._openings:
+            return  # it began before the outage
+        if self._probing:
             self._probing = False
             if failed is False:
                 self._opened = None
-                self._closings += 1
                 self._window.clear()
             elif failed:
-                self._opened = self._now()
-        elif failed is not None and self._opened is None and closings == self._closings:
-            self._count(failed)  # unless it began before an outage that is over
+                self._opened = self.now()
+        elif failed is not None:
+            self._count(failed)
 
     def _count(self, failed: bool) -> None:
-        now = int(self._now() / self._slice_s)
+        now = int(self.now() / self._slice_s)
         if now not in self._window:
             self._window = {
                 then: counts for then, counts in self._window.items() if then > now - _SLICES
@@ -110,16 +102,19 @@ class CircuitBreaker(Layer):
         calls = sum(counts[0] for counts in self._window.values())
         failures = sum(counts[1] for counts in self._window.values())
         if calls >= self._min_calls and failures >= self._failure_ratio * calls:
-            self._opened = self._now()
+            self._opened = self.now()
+            self._openings += 1
 
 
-def _failed(failure: BaseException, request: httpx.Request) -> bool | None:
+def _failed(failure: BaseException | None, request: httpx.Request) -> bool | None:
     """Whether it is the upstream that failed; None if that cannot be told."""
+    if failure is None:
+        return False
     if isinstance(failure, asyncio.CancelledError):
         # The caller left, or the total deadline cut an upstream that is too slow. uvloop rounds
         # to milliseconds, so its timers may fire that much too early.
         now: float = asyncio.get_running_loop().time()
         return True if now >= request.extensions["deadline"] - 0.001 else None
-    if isinstance(failure, httpx.HTTPError):
-        return None if isinstance(failure, _NOT_ITS_FAULT) else True
+    if isinstance(failure, httpx.HTTPError) and not isinstance(failure, _NOT_ITS_FAULT):
+        return True
     return None

@@ -146,12 +146,11 @@ async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
 async def _open(
     name: str | None, settings: HTTPSettings, count_for: CountFor | None
 ) -> AsyncGenerator[Managed]:
-    async with Engine(settings) as engine:
-        managed = build(name, settings, engine, count_for)
-        fields = {"upstream": name or "default", "client_id": id(managed.client)}
-        try:
-            async with managed.client:
-                log.info("client opened", extra=fields)
-                yield managed
-        finally:
-            log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})
+    managed = build(name, settings, Engine(settings), count_for)
+    fields = {"upstream": name or "default", "client_id": id(managed.client)}
+    try:
+        async with managed.client:
+            log.info("client opened", extra=fields)
+            yield managed
+    finally:
+        log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})

@@ -34,8 +34,7 @@ class Counts:
     def __init__(self, redis: RedisStorage | None) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._shared = None if redis is None else MovingWindowRateLimiter(redis)
-        self._shared_is_away = False
-        self._ask_again_at = 0.0
+        self._away_until: float | None = None
 
     def of(self, upstream: str, limit: str) -> Count:
         return partial(self._count, parse(limit), upstream)
@@ -50,7 +49,7 @@ class Counts:
 
     async def _count_shared(self, limit: RateLimitItem, upstream: str) -> float | None:
         """None where there is no Redis, or it does not answer."""
-        if self._shared is None or time.monotonic() < self._ask_again_at:
+        if self._shared is None or time.monotonic() < (self._away_until or 0):
             return None
         asked_at = time.monotonic()
         try:
@@ -63,19 +62,18 @@ class Counts:
             if time.monotonic() - asked_at > _REDIS_SLOW_S:
                 self._leave_alone(left)
             raise
-        if self._shared_is_away:
+        if self._away_until is not None:
             log.info("Redis answers again: the rate limit is shared")
-            self._shared_is_away = False
+            self._away_until = None
         return wait_s
 
     def _leave_alone(self, error: BaseException) -> None:
-        if not self._shared_is_away:
+        if self._away_until is None:
             log.warning(
                 "Redis does not answer: each process keeps the rate limit for itself",
                 extra={"error": type(error.__cause__ or error).__name__},
             )
-        self._shared_is_away = True
-        self._ask_again_at = time.monotonic() + _REDIS_AWAY_S
+        self._away_until = time.monotonic() + _REDIS_AWAY_S
 
 
 async def _wait_s(limiter: MovingWindowRateLimiter, limit: RateLimitItem, upstream: str) -> float:

@@ -1,6 +1,7 @@
 """The total deadline: whatever happens beneath, a call ends in time."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import {{ cookiecutter.__httpx }}
@@ -17,21 +18,18 @@ class Deadline(Layer):
     above have no more to watch. Raises DeadlineExceeded.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        super().__init__(inner)
-        self._now = asyncio.get_running_loop().time
-
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         deadline: float = request.extensions["deadline"]
         # A timeout only cuts what waits: without this, one that is past would still send.
-        if self._now() >= deadline:
+        if self.now() >= deadline:
             raise DeadlineExceeded("the total deadline passed before an attempt")
         try:
             async with asyncio.timeout_at(deadline) as bound:
                 response = await self.inner.handle_async_request(request)
                 request.extensions["status"] = response.status_code
                 if not request.extensions["streamed"]:
-                    await _read(response)
+                    async with contextlib.aclosing(response):
+                        await response.aread()
                     return response
         except TimeoutError:
             if not bound.expired():
@@ -41,14 +39,6 @@ class Deadline(Layer):
         stream = stream_of(response)
         response.stream = Stream(_bounded(stream, deadline), stream)
         return response
-
-
-async def _read(response: httpx.Response) -> None:
-    try:
-        await response.aread()
-    except BaseException:
-        await response.aclose()
-        raise
 
 
 async def _bounded(stream: httpx.AsyncByteStream, deadline: float) -> AsyncIterator[bytes]:

@@ -1,6 +1,7 @@
 """What the layers add to httpx's exceptions, each beneath one that callers already catch."""
 
 import contextlib
+import math
 
 import {{ cookiecutter.__httpx }}
 
@@ -12,9 +13,9 @@ class URLNotAllowed(httpx.TransportError):
 class Refused(httpx.TransportError):
     """Nothing was sent, to spare the upstream; it may be after ``retry_after_s`` seconds."""
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
+    def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = max(1, math.ceil(wait_s))
 
 
 class Saturated(Refused, httpx.PoolTimeout):

@@ -6,12 +6,16 @@ from typing import Self
 
 import {{ cookiecutter.__httpx }}
 
+Ended = Callable[[BaseException | None], None]
+"""Is told what broke a body, or None."""
+
 
 class Layer(httpx.AsyncBaseTransport):
     """A transport that does one thing and leaves the rest to the next."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self.inner = inner
+        self.now = asyncio.get_running_loop().time
 
     async def aclose(self) -> None:
         await self.inner.aclose()
@@ -39,13 +43,10 @@ class Body(httpx.AsyncByteStream):
     """
 
     def __init__(
-        self,
-        stream: httpx.AsyncByteStream,
-        ended: Callable[[BaseException | None], None],
-        unread: BaseException | None = None,
+        self, stream: httpx.AsyncByteStream, ended: Ended, unread: BaseException | None = None
     ) -> None:
         self._stream = stream
-        self._ended: Callable[[BaseException | None], None] | None = ended
+        self._ended: Ended | None = ended
         self._failure = unread
         self._chunks: AsyncIterator[bytes]
 
@@ -73,11 +74,7 @@ class Body(httpx.AsyncByteStream):
                 ended(self._failure)
 
 
-def when_ended(
-    response: httpx.Response,
-    ended: Callable[[BaseException | None], None],
-    unread: BaseException | None = None,
-) -> None:
+def when_ended(response: httpx.Response, ended: Ended, unread: BaseException | None = None) -> None:
     """Call ``ended`` once the body is over, which it is already where Deadline has read it."""
     if response.is_closed:
         ended(None)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 
 import anyio
 import {{ cookiecutter.__httpx }}
@@ -27,7 +26,6 @@ class ConcurrencyLimit(Layer):
         self._pool_timeout_s = pool_timeout_s
         self._places = anyio.Semaphore(max_connections, fast_acquire=True)
         self._idle = asyncio.Event()
-        self._now = asyncio.get_running_loop().time
         self._mean_duration_s = 0.0
 
     @property
@@ -46,7 +44,7 @@ class ConcurrencyLimit(Layer):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await self._enter(request.extensions["deadline"])
-        entered = self._now()
+        entered = self.now()
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException:
@@ -59,7 +57,7 @@ class ConcurrencyLimit(Layer):
         with contextlib.suppress(anyio.WouldBlock):
             self._places.acquire_nowait()
             return
-        patience_ends = self._now() + self._pool_timeout_s
+        patience_ends = self.now() + self._pool_timeout_s
         try:
             async with asyncio.timeout_at(min(patience_ends, deadline)):
                 await self._places.acquire()
@@ -71,12 +69,12 @@ class ConcurrencyLimit(Layer):
             wait_s = self._mean_duration_s * (self.waiting + 1) / self._max
             raise Saturated(
                 f"{self._max} calls under way, none ended in {self._pool_timeout_s:g} s",
-                retry_after_s=math.ceil(max(1, wait_s)),
+                wait_s,
             ) from None
 
     def _leave(self, entered: float) -> None:
         self._places.release()
         # An exponential mean over about the last ten calls: enough for an estimate.
-        self._mean_duration_s += 0.1 * (self._now() - entered - self._mean_duration_s)
+        self._mean_duration_s += 0.1 * (self.now() - entered - self._mean_duration_s)
         if not self.in_flight:
             self._idle.set()

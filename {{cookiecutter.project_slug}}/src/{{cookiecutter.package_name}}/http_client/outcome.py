@@ -11,7 +11,7 @@ from datetime import timedelta
 import {{ cookiecutter.__httpx }}
 
 from ..log import request_id
-from .layer import Body, Layer, closed_early, stream_of
+from .layer import Body, Ended, Layer, closed_early, stream_of
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +34,16 @@ class Outcome(Layer):
         try:
             response = await self.inner.handle_async_request(request)
         except BaseException as failure:
-            _tell(request, request.extensions["status"], started, failure)
+            _tell(request, started, failure)
             raise
-        status = response.status_code
         if response.is_closed:
             # Which httpx measures only while it reads a body itself.
             response.elapsed = timedelta(seconds=time.perf_counter() - started)
-            _tell(request, status, started, None)
+            _tell(request, started, None)
             return response
         response.stream = _WatchedBody(
             stream_of(response),
-            lambda failure: _tell(request, status, started, failure),
+            lambda failure: _tell(request, started, failure),
             closed_early(request, response),
             close_at=request.extensions["deadline"] + _ABANDONED_AFTER_S,
         )
@@ -55,7 +54,7 @@ class _WatchedBody(Body):
     def __init__(
         self,
         stream: httpx.AsyncByteStream,
-        ended: Callable[[BaseException | None], None],
+        ended: Ended,
         unread: BaseException | None,
         close_at: float,
     ) -> None:
@@ -87,9 +86,7 @@ def _close(abandoned: Callable[[], _WatchedBody | None]) -> None:
         task.add_done_callback(_closing.discard)
 
 
-def _tell(
-    request: httpx.Request, status: int | None, started: float, failure: BaseException | None
-) -> None:
+def _tell(request: httpx.Request, started: float, failure: BaseException | None) -> None:
     level = logging.WARNING if isinstance(failure, httpx.HTTPError) else logging.INFO
     if not log.isEnabledFor(level):
         return
@@ -98,7 +95,7 @@ def _tell(
         or request.url.raw_host.decode("ascii", "replace"),
         "method": request.method,
         "path": request.url.raw_path.partition(b"?")[0].decode("ascii", "replace"),
-        "status": status,
+        "status": request.extensions["status"],
         "attempts": request.extensions["attempts"],
         "duration_ms": round((time.perf_counter() - started) * 1000, 2),
     }

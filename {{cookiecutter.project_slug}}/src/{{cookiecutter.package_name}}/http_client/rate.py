@@ -1,7 +1,6 @@
 """The rate limit: no more attempts in a time than the upstream allows."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 
 import {{ cookiecutter.__httpx }}
@@ -31,12 +30,11 @@ class RateLimit(Layer):
         self._pool_timeout_s = pool_timeout_s
         self._count = count
         self._turn = asyncio.Lock()
-        self._now = asyncio.get_running_loop().time
-        self._full_until = self._now()
+        self._full_until = self.now()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         patience_ends = min(
-            self._now() + self._pool_timeout_s, request.extensions["deadline"] - _BEFORE_DEADLINE_S
+            self.now() + self._pool_timeout_s, request.extensions["deadline"] - _BEFORE_DEADLINE_S
         )
         self._refuse_if_full_until(patience_ends)
         if self._turn.locked() or await self._is_full():
@@ -45,23 +43,20 @@ class RateLimit(Layer):
 
     async def _wait(self, patience_ends: float) -> None:
         try:
-            async with asyncio.timeout_at(patience_ends):
-                await self._turn.acquire()
+            async with asyncio.timeout_at(patience_ends) as patience, self._turn:
+                patience.reschedule(None)  # the time that Redis takes is not the caller's
+                full = True
+                while full:
+                    self._refuse_if_full_until(patience_ends)
+                    await asyncio.sleep(self._full_until - self.now())
+                    full = await self._is_full()
         except TimeoutError:
             raise self._refusal() from None
-        try:
-            full = True
-            while full:
-                self._refuse_if_full_until(patience_ends)
-                await asyncio.sleep(self._full_until - self._now())
-                full = await self._is_full()
-        finally:
-            self._turn.release()
 
     async def _is_full(self) -> bool:
         """Whether the attempt must wait; if not, it is counted."""
         wait_s = await self._count()
-        self._full_until = self._now() + wait_s
+        self._full_until = self.now() + wait_s
         return wait_s > 0
 
     def _refuse_if_full_until(self, patience_ends: float) -> None:
@@ -69,5 +64,5 @@ class RateLimit(Layer):
             raise self._refusal()
 
     def _refusal(self) -> RateLimited:
-        wait_s = math.ceil(self._full_until - self._now())
-        return RateLimited(f"the rate limit of {self._limit} is reached", max(1, wait_s))
+        wait_s = self._full_until - self.now()
+        return RateLimited(f"the rate limit of {self._limit} is reached", wait_s)

@@ -49,7 +49,6 @@ class Retry(Layer):
         self._max_s = settings.backoff_max_s
         self._earned = settings.retry_budget
         self._budget = _BUDGET_FLOOR
-        self._now = asyncio.get_running_loop().time
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._budget = min(self._budget + self._earned, _BUDGET_FLOOR)
@@ -90,7 +89,7 @@ class Retry(Layer):
         wait_s = random.uniform(0, min(self._max_s, self._base_s * 2 ** (attempt - 1)))
         if isinstance(result, httpx.Response):
             wait_s = max(wait_s, _retry_after_s(result))
-        time_left_s = request.extensions["deadline"] - self._now()
+        time_left_s = request.extensions["deadline"] - self.now()
         if wait_s >= time_left_s:
             return None
         self._budget -= 1
@@ -99,16 +98,13 @@ class Retry(Layer):
 
 async def _discard(response: httpx.Response) -> None:
     """Close a response; read first if that is quick, so that its connection serves again."""
-    try:
-        with contextlib.suppress(TimeoutError, httpx.HTTPError):
-            async with asyncio.timeout(_DISCARD_S):
-                size = 0
-                async for chunk in stream_of(response):
-                    size += len(chunk)
-                    if size > _DISCARD_BYTES:
-                        break
-    finally:
-        await response.aclose()
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with contextlib.aclosing(response), asyncio.timeout(_DISCARD_S):
+            size = 0
+            async for chunk in stream_of(response):
+                size += len(chunk)
+                if size > _DISCARD_BYTES:
+                    break
 
 
 def _retry_after_s(response: httpx.Response) -> float:
