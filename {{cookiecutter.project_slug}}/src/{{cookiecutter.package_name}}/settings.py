@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import ssl
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -17,7 +18,6 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -71,6 +71,28 @@ def _is_a_redis(url: SecretStr) -> SecretStr:
     return url
 
 
+def _holds_certificates(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError("must hold PEM certificates that can be read") from error
+    return path
+
+
+def _is_plain(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.username or url.password or "?" in str(url) or "#" in str(url):
+        raise ValueError("must have no user, password, query or fragment")
+    return url
+
+
+def _split(origins: object) -> object:
+    if not isinstance(origins, str):
+        return origins
+    if origins.startswith("["):
+        return json.loads(origins)
+    return [origin.strip() for origin in origins.split(",") if origin.strip()]
+
+
 HeaderValue = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 
 
@@ -119,35 +141,19 @@ class HTTPSettings(BaseModel):
     """Off, because a redirect is the upstream choosing where this service connects."""
     trust_env: bool = False
     """Whether HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE count."""
-    ca_bundle: FilePath | None = None
+    ca_bundle: Annotated[FilePath, AfterValidator(_holds_certificates)] | None = None
     """A PEM file of the certificate authorities to trust, in place of the default ones."""
-
-    @field_validator("ca_bundle")
-    @classmethod
-    def _holds_certificates(cls, path: FilePath | None) -> FilePath | None:
-        try:
-            ssl.create_default_context(cafile=path)
-        except OSError as error:
-            raise ValueError("must hold PEM certificates that can be read") from error
-        return path
 
 
 class UpstreamSettings(HTTPSettings):
     """One upstream: where it is, how to log in, and any field of HTTPSettings to override."""
 
-    base_url: AnyHttpUrl
+    base_url: Annotated[AnyHttpUrl, AfterValidator(_is_plain)]
     """Scheme, host and port; a path is put before the path of every call."""
     bearer_token: HeaderValue | None = None
     """Sent as ``Authorization: Bearer …``, to this upstream only."""
     headers: dict[HeaderName, HeaderValue] = {}
     """Sent with every call, to this upstream only; values are kept secret."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_plain(cls, url: AnyHttpUrl) -> AnyHttpUrl:
-        if url.username or url.password or "?" in str(url) or "#" in str(url):
-            raise ValueError("must have no user, password, query or fragment")
-        return url
 
 
 class Settings(BaseSettings):
@@ -178,7 +184,9 @@ class Settings(BaseSettings):
     """``json`` for machines, ``console`` for people."""
     shutdown_grace_s: Seconds = 35
     """Time for calls in flight at shutdown, in seconds; less than TOTAL_TIMEOUT_S loses some."""
-    external_allowed_origins: Annotated[tuple[AnyHttpUrl, ...], NoDecode] = ()
+    external_allowed_origins: Annotated[
+        tuple[AnyHttpUrl, ...], NoDecode, BeforeValidator(_split)
+    ] = ()
     """Comma-separated origins that /external may call besides the upstreams'."""
     shared_state_url: Annotated[SecretStr, AfterValidator(_is_a_redis)] | None = None
     """A Redis where all processes count for RATE_LIMIT together, such as redis://host:6379/0."""
@@ -186,15 +194,6 @@ class Settings(BaseSettings):
     """For every client."""
     upstreams: dict[Name, UpstreamSettings] = {}
     """By name; each field overrides the one in ``http``."""
-
-    @field_validator("external_allowed_origins", mode="before")
-    @classmethod
-    def _split(cls, origins: object) -> object:
-        if not isinstance(origins, str):
-            return origins
-        if origins.startswith("["):
-            return json.loads(origins)
-        return [origin.strip() for origin in origins.split(",") if origin.strip()]
 
     @model_validator(mode="after")
     def _inherit(self) -> Self:
