@@ -84,24 +84,24 @@ def escaped(text: str) -> str:
 def python_string(text: str) -> str:
     """Return the literal that `ruff format` leaves as it is."""
     quote = "'" if text.count('"') > text.count("'") else '"'
-    escaped = text.replace("\\", "\\\\").replace(quote, f"\\{quote}")
-    return quote + "".join(c if c.isprintable() else repr(c)[1:-1] for c in escaped) + quote
+    literal = text.replace("\\", "\\\\").replace(quote, f"\\{quote}")
+    return quote + "".join(c if c.isprintable() else repr(c)[1:-1] for c in literal) + quote
 
 
 def toml_string(text: str) -> str:
     """Return a TOML basic string; YAML reads it as the same text."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+    literal = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in literal) + '"'
 
 
 def markdown_text(text: str) -> str:
     """Escape text so that a paragraph, heading or table cell in Markdown shows it literally."""
-    escaped = re.sub(r"([\\`*_\[\]<>|~$])", r"\\\1", text.strip())
-    escaped = re.sub(r"&(?=#?\w+;)", r"\\&", escaped)
+    literal = re.sub(r"([\\`*_\[\]<>|~$])", r"\\\1", text.strip())
+    literal = re.sub(r"&(?=#?\w+;)", r"\\&", literal)
     # A heading loses a run of `#` at its end.
-    escaped = re.sub(r"#(?=#*$)", r"\\#", escaped)
+    literal = re.sub(r"#(?=#*$)", r"\\#", literal)
     # Only at the start of a line do these begin a heading, a list, a rule or an underline.
-    return re.sub(r"^(\d*)(?=[-+#=.)])", r"\1\\", escaped)
+    return re.sub(r"^(\d*)(?=[-+#=.)])", r"\1\\", literal)
 
 
 # --- Text -----------------------------------------------------------------------------------
@@ -539,7 +539,13 @@ class AnswerRules(Extension):
     """Gives templates the filters, and checks the answers before anything is written.
 
     cookiecutter makes one environment with this extension to ask the questions, another one to
-    write the files, and one for each hook.
+    write the files, and one for each hook. The same rules stand at five doors, in this order:
+
+    `hooks/pre_prompt.py`       a choice that is none, before cookiecutter fails over it
+    `treat_answers_as_data`     what was typed on the command line, before anything is asked
+    `"__checked"`               all answers, once they are given
+    the directory's name        the same, for a replay, which keeps `"__checked"` as it was
+    `hooks/pre_gen_project.py`  the same, for other programs
     """
 
     def __init__(self, environment: Environment) -> None:

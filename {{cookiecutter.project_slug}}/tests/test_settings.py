@@ -13,7 +13,7 @@ from {{ cookiecutter.package_name }}.settings import (
     HTTPSettings,
     Settings,
     UpstreamSettings,
-    problems,
+    explained,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +73,7 @@ def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ValidationError) as error:
         Settings()
 
-    told = problems(error.value)
+    told = explained(error.value)
     assert sorted(line.partition(":")[0] for line in told) == [
         "APP_HTTP__MAX_CONNECTIONS",
         "APP_HTTP__REED_TIMEOUT_S",
@@ -113,7 +113,7 @@ def test_bad_value_names_its_variable(
         Settings()
 
     assert isinstance(error.value, ValidationError | SettingsError)
-    (told,) = problems(error.value)
+    (told,) = explained(error.value)
     assert told.startswith(name)
     assert "s3cr" not in told
 
@@ -125,7 +125,7 @@ def test_what_needs_an_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError) as error:
         Settings()
 
-    assert "uv sync --extra redis" in problems(error.value)[0]
+    assert "uv sync --extra redis" in explained(error.value)[0]
 
 
 def test_example_lists_every_setting_with_its_default() -> None:

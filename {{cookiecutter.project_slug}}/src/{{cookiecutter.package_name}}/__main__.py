@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from . import log, workers
-from .settings import Settings, problems
+from .settings import Settings, explained
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     try:
         settings = Settings()
     except (ValidationError, SettingsError) as error:
-        print("The settings are not valid:", *problems(error), sep="\n  ", file=sys.stderr)
+        print("The settings are not valid:", *explained(error), sep="\n  ", file=sys.stderr)
         sys.exit(2)
     run: Callable[..., None] = uvicorn.run if settings.workers == 1 else workers.run
     run(

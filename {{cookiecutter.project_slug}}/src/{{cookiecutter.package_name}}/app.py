@@ -61,8 +61,8 @@ def create_served_app() -> FastAPI:
     """The application of a process that does nothing else, as the server makes it."""
     workers.end_with_parent()
     app = create_app()
-    # What is here now stays, and what a call leaves is mostly no garbage of cycles: to look through
-    # the one never again and the other less often saves 7% of a call's processor time.
+    # What is made at the start is never garbage, and calls leave few cycles: to skip the one and
+    # to look for the other less often saves 7% of a call's processor time.
     gc.freeze()
     gc.set_threshold(7000)
     return app

@@ -17,6 +17,20 @@ logging.logProcesses = logging.logMultiprocessing = logging.logThreads = False
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
+# Which of several processes wrote the line; one that is alone is not told from others.
+_WORKER = {"worker": os.getpid()} if multiprocessing.parent_process() else {}
+
+# Objects' own words, which leave out what is secret; orjson would write dataclasses field by field.
+_AS_TEXT = orjson.OPT_PASSTHROUGH_DATACLASS
+
+_COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
+
+# What every record has, and uvicorn's message once more, in colour. The others are the event's own.
+_NO_FIELDS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
+
+# A URL; what it may hold beside the two groups may be secret.
+_URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
+
 
 def config(level: str, format: str) -> dict[str, Any]:
     """A ``logging.config.dictConfig`` for uvicorn to apply in each of its processes."""
@@ -71,18 +85,6 @@ class ConsoleFormatter(logging.Formatter):
         return "\n".join([line, *traces])
 
 
-# Which of several processes wrote the line; one that is alone is not told from others.
-_WORKER = {"worker": os.getpid()} if multiprocessing.parent_process() else {}
-
-# Objects' own words, which leave out what is secret; orjson would write dataclasses field by field.
-_AS_TEXT = orjson.OPT_PASSTHROUGH_DATACLASS
-
-_COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
-
-# What every record has, and uvicorn's message once more, in colour. The others are the event's own.
-_NO_FIELDS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
-
-
 def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
     time = datetime.fromtimestamp(record.created, UTC)
     event = {
@@ -103,9 +105,6 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
     if record.stack_info:
         event["stack"] = _URL.sub(r"\1\2", record.stack_info)
     return event
-
-
-_URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
 
 
 def _shown(value: object) -> str:

@@ -220,7 +220,7 @@ class Settings(BaseSettings):
         return *sources, InitSettingsSource(settings_cls, {"upstreams": upstreams})
 
 
-def problems(error: ValidationError | SettingsError) -> list[str]:
+def explained(error: ValidationError | SettingsError) -> list[str]:
     """One line for each setting that is wrong, naming its variable and never its value."""
     if isinstance(error, SettingsError):  # which says: error parsing value for field "…"
         _, field, *_ = str(error).split('"')

@@ -40,7 +40,7 @@ async def test_not_ready_before_and_after(upstream: Upstream) -> None:
 
     @app.get("/drain")
     async def drain(request: Request) -> None:
-        await (await open_clients_of(request)).drain(1)
+        await open_clients_of(request).drain(1)
 
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://service"

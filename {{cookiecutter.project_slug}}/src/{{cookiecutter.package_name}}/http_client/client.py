@@ -23,8 +23,9 @@ def parsed_url(url: str) -> httpx.URL:
     return _parsed(url) if len(url) <= _LONG else httpx.URL(url)
 
 
-# What the layers must know of a call. In a context and not in the request, because redirects and
-# authentication make their own.
+# What the layers find in ``request.extensions``: upstream (its name), deadline (by the loop's
+# clock), streamed (whether the caller reads the body); and what they keep there: status, attempts.
+# In a context until then, because redirects and authentication make requests of their own.
 _call: ContextVar[dict[str, Any]] = ContextVar("call")
 
 

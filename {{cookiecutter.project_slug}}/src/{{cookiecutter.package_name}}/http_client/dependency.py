@@ -8,7 +8,7 @@ from fastapi.requests import HTTPConnection
 from .clients import Clients
 
 
-async def open_clients_of(connection: HTTPConnection) -> Clients:
+def open_clients_of(connection: HTTPConnection) -> Clients:
     """The clients that the lifespan opened; mounted applications share them."""
     clients = getattr(connection.state, "clients", None)
     if clients is None:
@@ -25,7 +25,7 @@ def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
     """A dependency that gives the client of the upstream ``name``, for ``Depends``."""
 
     async def client(connection: HTTPConnection) -> httpx.AsyncClient:
-        clients = await open_clients_of(connection)
+        clients = open_clients_of(connection)
         try:
             return clients.upstreams[name.lower()].client
         except KeyError:
@@ -38,4 +38,4 @@ def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
 
 async def default(connection: HTTPConnection) -> httpx.AsyncClient:
     """The shared client without a base URL; it is there even when there are no upstreams."""
-    return (await open_clients_of(connection)).default.client
+    return open_clients_of(connection).default.client

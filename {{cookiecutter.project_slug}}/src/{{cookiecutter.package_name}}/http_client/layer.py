@@ -88,7 +88,7 @@ def has_body(request: httpx.Request, response: httpx.Response) -> bool:
 
 
 def closed_early(request: httpx.Request, response: httpx.Response) -> BaseException | None:
-    """How a body ends that is closed before its end: its caller left, or has had enough."""
+    """What stands for a body that is closed before its end: its caller left, or has had enough."""
     return asyncio.CancelledError() if has_body(request, response) else None
 
 

@@ -5,6 +5,7 @@ import {{ cookiecutter.__httpx }}
 from .errors import URLNotAllowed
 from .layer import Layer
 
+# httpx leaves out a default port itself, but only after a scheme in small letters.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, bytes, int | None]

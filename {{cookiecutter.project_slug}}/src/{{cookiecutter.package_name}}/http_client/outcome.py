@@ -37,7 +37,7 @@ class Outcome(Layer):
             _tell(request, started, failure)
             raise
         if response.is_closed:
-            # Which httpx measures only while it reads a body itself.
+            # httpx sets it only for bodies that it reads itself.
             response.elapsed = timedelta(seconds=time.perf_counter() - started)
             _tell(request, started, None)
             return response

@@ -1,7 +1,4 @@
-"""Requests that are sent as they are meant, or not at all.
-
-The libraries beneath let pass different ones, over HTTP/2 most of all.
-"""
+"""Refuses requests that a server could read as others; each engine lets different ones pass."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,7 +12,12 @@ _LINE_BREAK = re.compile(rb"[\0\r\n]")
 
 
 def check(request: httpx.Request) -> None:
-    """Raise httpx.LocalProtocolError for a method or header that would be read as another."""
+    """Raise httpx.LocalProtocolError for a method or header that would be read as another.
+
+    And httpx.UnsupportedProtocol for a URL that is neither http nor https.
+    """
+    if request.url.scheme not in {"http", "https"}:
+        raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://")
     headers = request.headers.raw
     words = [request.method.encode(), *(name for name, _ in headers)]
     values = b"".join([value for _, value in headers])

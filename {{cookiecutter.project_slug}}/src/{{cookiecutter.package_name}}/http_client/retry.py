@@ -16,7 +16,7 @@ from .layer import Layer, stream_of
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
 # Too many requests, bad gateway, unavailable, gateway timeout: the next one may do better.
 _TRANSIENT = frozenset({429, 502, 503, 504})
-# Of these the engine guarantees that no byte of the request left.
+# The engine raises these only where no byte of the request has left.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _BROKEN = (
     httpx.NetworkError,
