@@ -146,6 +146,21 @@ def test_what_was_not_chosen_leaves_no_trace(bake: Bake, part: str) -> None:
     assert {"all else": set(), "nothing": set()} == traces
 
 
+def test_what_handlers_import(bake: Bake) -> None:
+    """The default client, an alias for each upstream, the way to name one, and nothing else."""
+    project = bake(upstreams="github=https://api.github.com,my_api=https://api.example.com")
+    module = ast.parse(project.read("src/my_service/http_client/__init__.py"))
+    defined = {
+        ast.unparse(node.targets[0]): node.value
+        for node in module.body
+        if isinstance(node, ast.Assign)
+    }
+    listed = ast.literal_eval(defined.pop("__all__"))
+
+    assert ["GitHub", "HTTPClient", "MyApi", "upstream"] == sorted(listed)
+    assert {*listed} == {*defined, "upstream"}
+
+
 @every_combination
 def test_what_is_written_is_well_formed(bake: Bake, row: Row) -> None:
     """No trace of the template is left, and each file can be read by what it is for."""
