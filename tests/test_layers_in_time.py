@@ -6,7 +6,7 @@ ones how long and how often.
 
 import asyncio
 import importlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -110,6 +110,7 @@ def test_waits_are_random_below_a_bound_that_doubles(clients: Any, loop: Virtual
         pytest.param("%a %b %d %H:%M:%S %Y", 3600, id="a date as C's asctime writes it"),
         pytest.param("soon", 0, id="nonsense"),
         pytest.param("-1800", 0, id="a negative number"),
+        pytest.param(f"Mon, 01 Jan 2029 00:00:00 +{'9' * 20}", 0, id="a date beyond all clocks"),
     ],
 )
 def test_retry_after_is_waited_for(
@@ -254,3 +255,47 @@ def test_drain_waits_for_calls_that_begin_meanwhile(clients: Any, loop: VirtualT
     loop.run_until_complete(draining)
 
     assert 9 == loop.time()
+
+
+def test_authentication_is_within_the_deadline(clients: Any, loop: VirtualTimeLoop) -> None:
+    """However many requests an ``httpx.Auth`` sends, they are one call."""
+
+    class Endless(httpx.Auth):
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            while True:
+                yield httpx.Request("GET", request.url)
+
+    client = Client(clients, loop, total_timeout_s=60)
+    client.engine.calls.append(Call(0, (Answer(after_s=7),)))
+    call = loop.create_task(client.managed.client.get("/0", auth=Endless()))
+    [failure] = client.end(call)
+
+    assert ("DeadlineExceeded", 60) == (type(failure).__name__, loop.time())
+
+
+class LaxEngine(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
+    """Lets a length pass that is no number, as repeated headers are: some parsers do."""
+
+    async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Length": "9, 9"}, stream=self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"x" * 101
+
+    async def aclose(self) -> None:
+        pass
+
+
+def test_a_length_that_is_no_number_is_not_believed(clients: Any, loop: VirtualTimeLoop) -> None:
+    """Only an engine that has understood the length ends the body by it."""
+
+    async def capped() -> Any:
+        cap = clients.ResponseCap(LaxEngine(), max_bytes=100)
+        response = await cap.handle_async_request(httpx.Request("GET", "http://upstream.invalid/"))
+        return await asyncio.gather(response.aread(), return_exceptions=True)
+
+    [failure] = loop.run_until_complete(capped())
+
+    assert "ResponseTooLarge" == type(failure).__name__

@@ -22,6 +22,7 @@ MAY_HAVE_BEEN_RECEIVED = {
     "/short": "RemoteProtocolError",
     "/short-of-chunks": "RemoteProtocolError",
     "/not-chunks": "RemoteProtocolError",
+    "/garbage-in-body": "RemoteProtocolError",
     "/reset": "ReadError",
     "/reset-in-body": "ReadError",
     "/hang": "ReadTimeout",

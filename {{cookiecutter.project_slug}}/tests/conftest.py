@@ -1,12 +1,14 @@
-"""The fixtures: a clean environment, and a real upstream."""
+"""The fixtures: a clean environment, a real upstream, and what calls it with the defaults."""
 
 import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import {{ cookiecutter.__httpx }}
 import pytest
 
+from .service import client_for, service_for
 from .upstream import Upstream
 
 
@@ -34,3 +36,17 @@ async def upstream() -> AsyncIterator[Upstream]:
     """A server that misbehaves on request."""
     async with Upstream() as upstream:
         yield upstream
+
+
+@pytest.fixture
+async def client(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
+    """The managed client of this upstream."""
+    async with client_for(upstream) as client:
+        yield client
+
+
+@pytest.fixture
+async def service(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service itself, with this one upstream."""
+    async with service_for(upstream) as service:
+        yield service

@@ -1,15 +1,15 @@
 """The service under test: its settings, and itself inside its lifespan."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from {{ cookiecutter.package_name }}.app import create_app
-from {{ cookiecutter.package_name }}.http_client.clients import Clients, open_clients
+from {{ cookiecutter.package_name }}.http_client.clients import Managed, open_clients
 from {{ cookiecutter.package_name }}.settings import Settings
 
 from .upstream import Upstream
@@ -40,20 +40,30 @@ async def serving(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, "state": dict(state or {})}, receive, send)
 
-        transport = httpx.ASGITransport(with_state)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with calling(with_state) as client:
             yield client
 
 
+def calling(app: ASGIApp) -> httpx.AsyncClient:
+    """A client of the application as it is, outside its lifespan."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
+
+
 @asynccontextmanager
-async def clients_for(upstream: Upstream, **http: Any) -> AsyncGenerator[Clients]:
-    """The managed clients alone, with this one upstream."""
+async def managed_for(upstream: Upstream, **http: Any) -> AsyncGenerator[Managed]:
+    """The managed client of this upstream, and those of its layers that can be asked."""
     async with open_clients(settings_for(upstream, **http)) as clients:
-        yield clients
+        yield clients.upstreams["up"]
 
 
 @asynccontextmanager
 async def client_for(upstream: Upstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
-    """The managed client of this upstream."""
-    async with clients_for(upstream, **http) as clients:
-        yield clients.upstreams["up"].client
+    """The managed client of this upstream alone."""
+    async with managed_for(upstream, **http) as managed:
+        yield managed.client
+
+
+async def streamed(*chunks: bytes) -> AsyncIterator[bytes]:
+    """A request's body that comes in pieces."""
+    for chunk in chunks:
+        yield chunk

@@ -11,7 +11,7 @@ from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client import HTTPClient
 from {{ cookiecutter.package_name }}.http_client import upstream as named
 
-from .service import service_for, serving, settings_for
+from .service import calling, client_for, service_for, serving, settings_for
 from .upstream import Upstream
 
 Up = Annotated[httpx.AsyncClient, Depends(named("up"))]
@@ -63,24 +63,16 @@ async def test_client_outside_the_lifespan(
 ) -> None:
     """Before it, a client is an error that says what to do; after it, one that says closed."""
     app = with_identity(create_app(settings_for(upstream)))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://service"
-    ) as service:
+    async with calling(app) as service:
         response = await service.get("/identity")
     assert response.status_code == 500
     assert "clients are not open" in caplog.text
     assert "enter `app.router.lifespan_context(app)` in a test" in caplog.text
 
-    kept: list[httpx.AsyncClient] = []
-
-    @app.get("/keep")
-    async def keep(up: Up) -> None:
-        kept.append(up)
-
-    async with serving(app) as service:
-        await service.get("/keep")
+    async with client_for(upstream) as client:
+        pass
     with pytest.raises(RuntimeError, match="closed"):
-        await kept[0].get("/")
+        await client.get("/")
 
 
 async def test_mounted_applications_share_the_clients(upstream: Upstream) -> None:

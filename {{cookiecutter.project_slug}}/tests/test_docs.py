@@ -1,15 +1,13 @@
 import re
 
-from .service import service_for
-from .upstream import Upstream
+import {{ cookiecutter.__httpx }}
 
 
-async def test_docs_need_no_internet(upstream: Upstream) -> None:
+async def test_docs_need_no_internet(service: httpx.AsyncClient) -> None:
     """Whatever the page loads, the service itself serves."""
-    async with service_for(upstream) as service:
-        page = await service.get("/docs")
-        assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-        answers = [await service.get(asset) for asset in assets]
+    page = await service.get("/docs")
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    answers = [await service.get(asset) for asset in assets]
 
     assert page.status_code == 200
     assert len(assets) == 3
@@ -17,10 +15,9 @@ async def test_docs_need_no_internet(upstream: Upstream) -> None:
     assert [answer.status_code for answer in answers] == [200] * 3
 
 
-async def test_openapi_tells_the_problems(upstream: Upstream) -> None:
+async def test_openapi_tells_the_problems(service: httpx.AsyncClient) -> None:
     """A route that calls upstreams documents how it fails."""
-    async with service_for(upstream) as service:
-        api = (await service.get("/openapi.json")).json()
+    api = (await service.get("/openapi.json")).json()
 
     told = api["paths"]["/external"]["get"]["responses"]
     assert {"200", "400", "422", "502", "503", "504"} == told.keys()

@@ -98,6 +98,7 @@ def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> Non
         ("APP_HTTP__CA_BUNDLE", __file__),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "ftp://other.example"),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "http://other.example/?"),
+        ("APP_UPSTREAMS__OTHER__BASE_URL", "http://user:s3cret@other.example"),
         ("APP_UPSTREAMS__OTHER__BEARER_TOKEN", "s3cret\n"),
         ("APP_UPSTREAMS__OTHER__BEARER_TOKEN", "s3crét"),
         ("APP_HTTP", "s3cret"),

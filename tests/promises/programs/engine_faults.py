@@ -36,6 +36,7 @@ PARTS = {
     "/silence-in-body": HEAD + b"content-length: 100\r\n\r\nsome",
     "/short-of-chunks": HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\nsome\r\n",
     "/not-chunks": HEAD + b"transfer-encoding: chunked\r\n\r\nsome\r\n",
+    "/garbage-in-body": HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\nsome\r\n",
 }
 
 
@@ -50,6 +51,10 @@ class BrokenBodies(Upstream):
         writer.write(PARTS[request.target])
         await writer.drain()
         if request.target == "/silence-in-body":
+            await reader.read()
+        if request.target == "/garbage-in-body":
+            await asyncio.sleep(0.2)  # so that the body has begun well
+            writer.write(b"garbage\r\n")
             await reader.read()
         if request.target == "/reset-in-body":
             await asyncio.sleep(0.2)  # or the reset would overtake the head
@@ -97,6 +102,7 @@ async def main() -> None:
     broken = ("/drop", "/reset", "/garbage", "/headers", "/hang", "/short", *PARTS)
     deaf = Deaf()
     port = unused_port()
+    engine = Engine(HTTPSettings(write_timeout_s=TIMEOUT_S))
     with full_listener() as full:
         async with (
             BrokenBodies() as upstream,
@@ -106,7 +112,7 @@ async def main() -> None:
             server(answer_in_plain_text) as plain,
             server(reset_early) as rude,
             server(hang_up) as shut,
-            httpx.AsyncClient(transport=Engine(HTTPSettings()), timeout=TIMEOUT_S) as client,
+            httpx.AsyncClient(transport=engine, timeout=TIMEOUT_S) as client,
         ):
             await client.post(f"{kept.url}/keep-alive-cut")
             keep_alive = probed(kept.url)

@@ -4,7 +4,7 @@ import pytest
 
 from {{ cookiecutter.package_name }}.http_client.errors import CircuitOpen
 
-from ..service import client_for, clients_for, service_for
+from ..service import client_for, managed_for, service_for
 from ..upstream import Upstream
 
 BREAKER = {"max_attempts": 1, "breaker_min_calls": 4, "breaker_open_s": 0.2}
@@ -25,18 +25,16 @@ async def test_failing_upstream_is_left_alone(upstream: Upstream) -> None:
 
 async def test_healthy_upstream_stays_connected(upstream: Upstream) -> None:
     """Below the ratio nothing happens, and answers such as 404 and 500 are no failures."""
-    async with clients_for(upstream, **BREAKER) as clients:
-        client = clients.upstreams["up"].client
+    async with managed_for(upstream, **BREAKER) as up:
         for path in ["/status/404", "/status/500", "/", "/status/503", "/", "/status/503"] * 3:
-            await client.get(path)
+            await up.client.get(path)
 
-        assert clients.upstreams["up"].status()["breaker"] == "closed"
+    assert up.status()["breaker"] == "closed"
 
 
 async def test_one_probe_decides(upstream: Upstream) -> None:
     """After a while one call is let through; its success closes the breaker."""
-    async with clients_for(upstream, **BREAKER) as clients:
-        up = clients.upstreams["up"]
+    async with managed_for(upstream, **BREAKER) as up:
         for _ in range(4):
             await up.client.get("/status/503")
         await asyncio.sleep(0.25)
@@ -55,8 +53,7 @@ async def test_one_probe_decides(upstream: Upstream) -> None:
 
 async def test_failed_or_cancelled_probe(upstream: Upstream) -> None:
     """A probe that fails opens the breaker again; one that is cancelled leaves it to the next."""
-    async with clients_for(upstream, **BREAKER) as clients:
-        up = clients.upstreams["up"]
+    async with managed_for(upstream, **BREAKER) as up:
         for _ in range(4):
             await up.client.get("/status/503")
         await asyncio.sleep(0.25)
@@ -84,8 +81,7 @@ async def test_bodies_and_deadlines_count(upstream: Upstream) -> None:
 
 async def test_without_a_ratio_there_is_no_breaker(upstream: Upstream) -> None:
     """BREAKER_FAILURE_RATIO=none leaves the layer out."""
-    async with clients_for(upstream, **BREAKER, breaker_failure_ratio=None) as clients:
-        up = clients.upstreams["up"]
+    async with managed_for(upstream, **BREAKER, breaker_failure_ratio=None) as up:
         statuses = [(await up.client.get("/status/503")).status_code for _ in range(8)]
 
     assert statuses == [503] * 8

@@ -1,54 +1,50 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
-from {{ cookiecutter.package_name }}.http_client.errors import DeadlineExceeded
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import client_for
+from ..service import client_for, streamed
 from ..upstream import Upstream
 
 
-async def test_cookies_are_forgotten(upstream: Upstream) -> None:
+async def test_cookies_are_forgotten(client: httpx.AsyncClient) -> None:
     """A cookie set for one call is not sent with the next; a call's own cookie goes out."""
-    async with client_for(upstream) as client:
-        await client.get("/?set-cookie=session=secret")
-        without = await client.get("/echo")
-        own = await client.get("/echo", headers={"Cookie": "mine=1"})
-        again = await client.get("/echo")
+    await client.get("/?set-cookie=session=secret")
+    without = await client.get("/echo")
+    own = await client.get("/echo", headers={"Cookie": "mine=1"})
+    again = await client.get("/echo")
 
     assert "cookie" not in without.json()
     assert own.json()["cookie"] == "mine=1"
     assert "cookie" not in again.json()
 
 
-async def test_nothing_is_set_on_the_shared_client(upstream: Upstream) -> None:
+async def test_nothing_is_set_on_the_shared_client(client: httpx.AsyncClient) -> None:
     """A cookie for all callers is refused, and the message says where it belongs."""
-    async with client_for(upstream) as client:
-        with pytest.raises(AttributeError, match="Cookie header"):
-            client.cookies.set("session", "secret")
-        with pytest.raises(AttributeError, match="Cookie header"):
-            client.cookies = {"session": "secret"}
-        with pytest.raises(AttributeError, match="whole URL"):
-            client.base_url = "http://elsewhere"
+    with pytest.raises(AttributeError, match="Cookie header"):
+        client.cookies.set("session", "secret")
+    with pytest.raises(AttributeError, match="Cookie header"):
+        client.cookies = {"session": "secret"}
+    with pytest.raises(AttributeError, match="whole URL"):
+        client.base_url = "http://elsewhere"
 
 
-async def test_a_response_goes_with_its_last_use(upstream: Upstream) -> None:
+async def test_a_response_goes_with_its_last_use(client: httpx.AsyncClient) -> None:
     """Not with the next collection of garbage, until when bodies would fill the memory."""
-    async with client_for(upstream) as client:
-        gc.disable()
-        try:
-            gone = weakref.ref(await client.get("/"))
-        finally:
-            gc.enable()
+    gc.disable()
+    try:
+        gone = weakref.ref(await client.get("/"))
+    finally:
+        gc.enable()
 
-        assert gone() is None
+    assert gone() is None
 
 
 async def test_credentials_go_to_their_own_upstream(upstream: Upstream) -> None:
@@ -64,8 +60,6 @@ async def test_credentials_go_to_their_own_upstream(upstream: Upstream) -> None:
 
     assert (own["authorization"], own["x-api-key"]) == ("Bearer t0ken", "k3y")
     assert not {"authorization", "x-api-key"} & (other.keys() | default.keys())
-    assert "t0ken" not in repr(settings)
-    assert "k3y" not in repr(settings)
 
 
 async def test_base_path_is_put_before_the_call(upstream: Upstream) -> None:
@@ -77,7 +71,9 @@ async def test_base_path_is_put_before_the_call(upstream: Upstream) -> None:
     assert upstream.seen[0].target == "/echo/below"
 
 
-async def test_authentication_with_requests_of_its_own(upstream: Upstream) -> None:
+async def test_authentication_with_requests_of_its_own(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
     """An ``httpx.Auth`` that fetches a token first passes the same layers."""
 
     class Login(httpx.Auth):
@@ -88,25 +84,9 @@ async def test_authentication_with_requests_of_its_own(upstream: Upstream) -> No
             request.headers["Authorization"] = f"Bearer {token.status_code}"
             yield request
 
-    async with client_for(upstream) as client:
-        response = await client.get("/echo", auth=Login())
+    response = await client.get("/echo", auth=Login())
 
     assert response.json()["authorization"] == "Bearer 200"
-
-
-async def test_authentication_has_the_calls_deadline(upstream: Upstream) -> None:
-    """However many requests an ``httpx.Auth`` sends."""
-
-    class Endless(httpx.Auth):
-        async def async_auth_flow(
-            self, request: httpx.Request
-        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-            while True:
-                yield httpx.Request("GET", f"{upstream.url}/slow-redirect")
-
-    async with client_for(upstream, total_timeout_s=0.5) as client, asyncio.timeout(5):
-        with pytest.raises(DeadlineExceeded):
-            await client.get("/", auth=Endless())
 
 
 @pytest.mark.parametrize(
@@ -121,58 +101,50 @@ async def test_authentication_has_the_calls_deadline(upstream: Upstream) -> None
     ],
 )
 async def test_invalid_request_is_not_sent(
-    upstream: Upstream, method: str, name: str, value: str
+    client: httpx.AsyncClient, upstream: Upstream, method: str, name: str, value: str
 ) -> None:
     """What would be read as another request is refused, by the same error on each engine."""
-    async with client_for(upstream) as client:
-        with pytest.raises(httpx.LocalProtocolError):
-            await client.request(method, "/", headers={name: value})
+    with pytest.raises(httpx.LocalProtocolError):
+        await client.request(method, "/", headers={name: value})
 
     assert upstream.seen == []
 
 
 @pytest.mark.parametrize("size", [9, 11])
-async def test_body_of_another_length_than_announced(upstream: Upstream, size: int) -> None:
+async def test_body_of_another_length_than_announced(client: httpx.AsyncClient, size: int) -> None:
     """It is neither cut nor waited for."""
-
-    async def body() -> AsyncIterator[bytes]:
-        yield b"x" * size
-
-    async with client_for(upstream) as client, asyncio.timeout(5):
+    async with asyncio.timeout(5):
         with pytest.raises(httpx.LocalProtocolError):
-            await client.post("/", content=body(), headers={"Content-Length": "10"})
+            await client.post("/", content=streamed(b"x" * size), headers={"Content-Length": "10"})
 
 
 @pytest.mark.parametrize("location", ["http://xn--a.com/", "x:y", "%01"])
-async def test_location_that_cannot_be_read(upstream: Upstream, location: str) -> None:
+async def test_location_that_cannot_be_read(client: httpx.AsyncClient, location: str) -> None:
     """A redirect that is not followed is an answer like any other."""
-    async with client_for(upstream) as client:
-        response = await client.get(f"/status/302?location={location}")
+    response = await client.get(f"/status/302?location={location}")
 
     assert response.status_code == 302
 
 
-async def test_time_of_a_response_is_told(upstream: Upstream) -> None:
+async def test_time_of_a_response_is_told(client: httpx.AsyncClient) -> None:
     """``elapsed`` is there whether httpx has read the body or the deadline's layer."""
-    async with client_for(upstream) as client:
-        whole = await client.get("/")
-        async with client.stream("GET", "/") as streamed:
-            await streamed.aread()
+    whole = await client.get("/")
+    async with client.stream("GET", "/") as pieces:
+        await pieces.aread()
 
     assert whole.elapsed > timedelta(0)
-    assert streamed.elapsed > timedelta(0)
+    assert pieces.elapsed > timedelta(0)
 
 
-async def test_a_response_hook_may_read_the_text(upstream: Upstream) -> None:
+async def test_a_response_hook_may_read_the_text(client: httpx.AsyncClient) -> None:
     """What is done to a response is done before its owner sees it."""
-    async with client_for(upstream) as client:
-        client.event_hooks = {"response": [_read_text]}
-        response = await client.get("/?content-type=text/plain")
 
-    assert response.text
+    async def read_text(response: httpx.Response) -> None:
+        assert response.text
 
+    client.event_hooks = {"response": [read_text]}
+    response = await client.get("/?content-type=text/plain")
 
-async def _read_text(response: httpx.Response) -> None:
     assert response.text
 
 

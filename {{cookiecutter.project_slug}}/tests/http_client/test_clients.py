@@ -8,7 +8,7 @@ import pytest
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import clients_for, settings_for
+from ..service import client_for, settings_for
 from ..upstream import Upstream
 
 
@@ -36,7 +36,7 @@ async def test_opening_is_all_or_nothing(
 @pytest.mark.parametrize("name", ["default", "up"])
 async def test_closing_waits_for_calls_in_flight(upstream: Upstream, name: str) -> None:
     """A call that is under way at shutdown ends well."""
-    async with clients_for(upstream) as clients:
+    async with open_clients(settings_for(upstream)) as clients:
         client = {"default": clients.default, **clients.upstreams}[name].client
         call = asyncio.create_task(client.get(f"{upstream.url}/gate"))
         await upstream.busy()
@@ -60,16 +60,8 @@ async def test_closing_waits_no_longer_than_the_grace(
     await asyncio.wait([call])
 
 
-async def test_settings_of_one_upstream_override_those_of_all(upstream: Upstream) -> None:
-    """``http`` is for every client, and an upstream's own field wins."""
-    settings = Settings.model_validate(
-        {
-            "http": {"max_connections": 7, "read_timeout_s": 3},
-            "upstreams": {"up": {"base_url": upstream.url, "read_timeout_s": 2}},
-        }
-    )
-    async with open_clients(settings) as clients:
-        timeout = clients.upstreams["up"].client.timeout
-
-    assert settings.upstreams["up"].max_connections == 7
-    assert timeout.read == 2
+async def test_timeouts_are_those_of_the_settings(upstream: Upstream) -> None:
+    """Each of them reaches the client, and through it the engine."""
+    given = {"connect": 1, "read": 2, "write": 3, "pool": 4}
+    async with client_for(upstream, **{f"{name}_timeout_s": s for name, s in given.items()}) as up:
+        assert up.timeout.as_dict() == given

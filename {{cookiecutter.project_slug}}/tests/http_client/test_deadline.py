@@ -1,5 +1,4 @@
 import asyncio
-import time
 
 import pytest
 
@@ -9,21 +8,12 @@ from ..service import client_for
 from ..upstream import Upstream
 
 
-@pytest.mark.parametrize("path", ["/drip", "/hang", "/flaky/99?retry-after=0"])
+@pytest.mark.parametrize("path", ["/drip", "/hang"])
 async def test_everything_ends_at_the_deadline(upstream: Upstream, path: str) -> None:
-    """A dripping body, a silent upstream and endless retries all end in time."""
-    patience = {"max_attempts": 1_000_000, "retry_budget": 1, "backoff_max_s": 0.001}
-    async with client_for(upstream, total_timeout_s=0.4, **patience) as client:
-        started = time.monotonic()
-        try:
-            async with asyncio.timeout(10):
-                response = await client.get(path)
-        except DeadlineExceeded:
-            pass
-        else:  # told the last answer when there was no time, or no budget, for another
-            assert response.status_code == 503
-
-    assert time.monotonic() - started < 5
+    """A dripping body and a silent upstream end in time."""
+    async with client_for(upstream, total_timeout_s=0.4) as client, asyncio.timeout(5):
+        with pytest.raises(DeadlineExceeded):
+            await client.get(path)
 
 
 async def test_deadline_holds_while_a_stream_is_read(upstream: Upstream) -> None:

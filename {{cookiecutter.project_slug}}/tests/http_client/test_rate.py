@@ -6,9 +6,8 @@ import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.http_client.errors import RateLimited
-from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import client_for, clients_for, service_for, settings_for
+from ..service import client_for, managed_for, service_for, settings_for
 from ..upstream import Upstream
 
 
@@ -23,18 +22,8 @@ async def test_calls_over_the_limit_are_refused(upstream: Upstream) -> None:
     assert len(upstream.seen) == 2
 
 
-async def test_calls_wait_their_turn(upstream: Upstream) -> None:
-    """Who can be served in time is, first come, first served, and no sooner than allowed."""
-    started = asyncio.get_running_loop().time()
-    async with client_for(upstream, rate_limit="1/second", pool_timeout_s=30) as client:
-        await asyncio.gather(*(client.get(f"/{number}") for number in range(2)))
-
-    assert [seen.target for seen in upstream.seen] == [f"/{number}" for number in range(2)]
-    assert asyncio.get_running_loop().time() - started > 0.9
-
-
 async def test_waiting_ends(upstream: Upstream) -> None:
-    """A queue that is too long refuses its end, and a caller who leaves it holds up nobody."""
+    """First come, first served; too long a queue refuses its end, and who leaves holds up nobody."""
     async with client_for(upstream, rate_limit="1/second", pool_timeout_s=1.9) as client:
         calls = [asyncio.create_task(client.get("/")) for _ in range(8)]
         await asyncio.sleep(0.1)
@@ -48,7 +37,8 @@ async def test_waiting_ends(upstream: Upstream) -> None:
 async def test_every_attempt_counts(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """The upstream counts retries, and so does the limit; being refused breaks no circuit."""
     caplog.set_level("INFO")
-    async with clients_for(upstream, rate_limit="1/minute", breaker_min_calls=2) as clients:
+    limited = settings_for(upstream, rate_limit="1/minute", breaker_min_calls=2)
+    async with open_clients(limited) as clients:
         up = clients.upstreams["up"]
         with pytest.raises(RateLimited):
             await up.client.get("/flaky/1")
@@ -62,8 +52,7 @@ async def test_every_attempt_counts(upstream: Upstream, caplog: pytest.LogCaptur
 async def test_waiting_is_no_failure_of_the_upstream(upstream: Upstream) -> None:
     """Who would wait past the total deadline is refused as well, and no circuit is broken."""
     patient = {"pool_timeout_s": 30, "total_timeout_s": 1.5, "breaker_min_calls": 1}
-    async with clients_for(upstream, rate_limit="1/second", **patient) as clients:
-        up = clients.upstreams["up"]
+    async with managed_for(upstream, rate_limit="1/second", **patient) as up:
         calls = (up.client.get("/") for _ in range(8))
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
@@ -72,15 +61,11 @@ async def test_waiting_is_no_failure_of_the_upstream(upstream: Upstream) -> None
 
 
 async def test_limit_holds_without_redis(
-    upstream: Upstream, caplog: pytest.LogCaptureFixture
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where Redis cannot be reached, the process counts for itself and says so once."""
-    limited = settings_for(upstream, rate_limit="2/minute").model_dump()
-    settings = Settings.model_validate(
-        limited | {"shared_state_url": "redis://:s3cret@127.0.0.1:1"}
-    )
-    async with open_clients(settings) as clients:
-        client = clients.upstreams["up"].client
+    monkeypatch.setenv("APP_SHARED_STATE_URL", "redis://:s3cret@redis.invalid")
+    async with client_for(upstream, rate_limit="2/minute") as client:
         for _ in range(2):
             assert (await client.get("/")).status_code == 200
         with pytest.raises(RateLimited):
@@ -92,24 +77,15 @@ async def test_limit_holds_without_redis(
 
 
 async def test_callers_who_leave_see_that_redis_hangs(
-    upstream: Upstream, caplog: pytest.LogCaptureFixture
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where none stays as long as Redis is given: the next call does not wait for it."""
     silent = upstream.url.replace("http", "redis")  # waits for the end of a request
-    limited = settings_for(upstream, rate_limit="5/minute").model_dump()
-    settings = Settings.model_validate(limited | {"shared_state_url": silent})
-    async with open_clients(settings) as clients:
+    monkeypatch.setenv("APP_SHARED_STATE_URL", silent)
+    async with client_for(upstream, rate_limit="5/minute") as client:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.2):
-                await clients.upstreams["up"].client.get("/")
+                await client.get("/")
         warnings = [record.message for record in caplog.records if record.name.endswith("counts")]
         assert len(warnings) == 1
-        assert (await clients.upstreams["up"].client.get("/")).status_code == 200
-
-
-async def test_redis_has_a_default_port(upstream: Upstream) -> None:
-    """An address needs no port, and nothing is asked there before the first call."""
-    limited = settings_for(upstream, rate_limit="2/minute").model_dump()
-    settings = Settings.model_validate(limited | {"shared_state_url": "redis://redis.invalid"})
-    async with open_clients(settings) as clients:
-        assert (await clients.upstreams["up"].client.get("/")).status_code == 200
+        assert (await client.get("/")).status_code == 200

@@ -4,15 +4,14 @@ from fastapi import Request
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client.dependency import open_clients_of
 
-from ..service import service_for, serving, settings_for
+from ..service import calling, service_for, serving, settings_for
 from ..upstream import Upstream
 
 
-async def test_ready(upstream: Upstream) -> None:
+async def test_ready(service: httpx.AsyncClient) -> None:
     """Ready tells how each upstream is; live tells only that the process serves."""
-    async with service_for(upstream) as service:
-        await service.get("/external")
-        live, ready = await service.get("/livez"), await service.get("/readyz")
+    await service.get("/external")
+    live, ready = await service.get("/livez"), await service.get("/readyz")
 
     assert (live.status_code, ready.status_code) == (200, 200)
     assert ready.json() == {
@@ -42,9 +41,7 @@ async def test_not_ready_before_and_after(upstream: Upstream) -> None:
     async def drain(request: Request) -> None:
         await open_clients_of(request).drain(1)
 
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://service"
-    ) as service:
+    async with calling(app) as service:
         starting = await service.get("/readyz")
     async with serving(app) as service:
         await service.get("/drain")
