@@ -40,11 +40,11 @@ class Client:
     async def _build(self, clients: Any, name: str | None, settings: Any) -> Any:
         return clients.build(name, settings, self.engine)
 
-    def begin(self, *answers: Answer, method: str = "GET") -> asyncio.Task[Any]:
+    def begin(self, *answers: Answer, method: str = "GET", **own: Any) -> asyncio.Task[Any]:
         """Begin a call; it takes its first step when the loop runs next."""
         call = Call(len(self.engine.calls), answers)
         self.engine.calls.append(call)
-        return self._loop.create_task(self.managed.client.request(method, f"/{call.number}"))
+        return self._loop.create_task(self.managed.client.request(method, f"/{call.number}", **own))
 
     def end(self, *tasks: asyncio.Task[Any]) -> list[Any]:
         """Let calls end: the response of each, or what it raised."""
@@ -136,9 +136,9 @@ def test_retry_after_past_the_deadline_is_not_waited_for(
 
 
 @pytest.mark.parametrize("good", [0, 1000], ids=["from the start", "after a long good time"])
-def test_retries_are_earned(clients: Any, loop: VirtualTimeLoop, good: int) -> None:
+def test_retries_are_earned_by_calls(clients: Any, loop: VirtualTimeLoop, good: int) -> None:
     """Ten retries are there without any call, and never more; then four calls earn one."""
-    client = Client(clients, loop, max_attempts=2, retry_budget=0.25)
+    client = Client(clients, loop, max_attempts=2, retry_budget=0.25, backoff_base_s=1e-6)
     for _ in range(good):
         client.call(Answer())
     # The first earns nothing, for ten is all that can be saved.
@@ -147,15 +147,34 @@ def test_retries_are_earned(clients: Any, loop: VirtualTimeLoop, good: int) -> N
     assert 10 + 40 / 4 == retries
 
 
+@pytest.mark.parametrize(
+    ("quiet_s", "expected"),
+    [pytest.param(0.9, 0, id="a moment"), (1, 1), (4, 4), pytest.param(3600, 10, id="an hour")],
+)
+def test_retries_are_earned_by_time(
+    clients: Any, loop: VirtualTimeLoop, quiet_s: float, expected: int
+) -> None:
+    """After an outage that used them up, a quiet client has a retry more each second, to ten."""
+    client = Client(clients, loop, max_attempts=2, retry_budget=0, backoff_base_s=1e-6)
+    outage = sum(client.call(Answer(503)).attempts - 1 for _ in range(20))
+    loop.advance(quiet_s)
+    again = sum(client.call(Answer(503)).attempts - 1 for _ in range(20))
+
+    assert (10, expected) == (outage, again)
+
+
 def test_no_attempt_begins_after_the_deadline(clients: Any, loop: VirtualTimeLoop) -> None:
     """A call that comes to its first attempt too late is not sent, though nothing then waits."""
 
-    async def log_in_slowly(_: httpx.Request) -> None:
-        await asyncio.sleep(5)
+    class LogInSlowly(httpx.Auth):
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            await asyncio.sleep(5)
+            yield request
 
     client = Client(clients, loop, total_timeout_s=5)
-    client.managed.client.event_hooks["request"].append(log_in_slowly)
-    [failure] = client.end(client.begin(Answer()))
+    [failure] = client.end(client.begin(Answer(), auth=LogInSlowly()))
 
     assert ("DeadlineExceeded", 0) == (type(failure).__name__, client.engine.attempts)
 

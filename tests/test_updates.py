@@ -89,7 +89,7 @@ def change_the_template(template: Path) -> None:
     """What a later revision may do: change, add and remove files, rules and filters."""
     inner = template / answer_rules.PROJECT_DIRECTORY
     package = inner / "src" / "{{cookiecutter.package_name}}"
-    edit(package / "http_client" / "retry.py", "_BUDGET_FLOOR = 10.0\n", "_BUDGET_FLOOR = 20.0\n")
+    edit(package / "http_client" / "retry.py", "_MOST_SAVED = 10.0\n", "_MOST_SAVED = 20.0\n")
     edit(inner / "README.md", "## Configure\n", "## Settings\n")
     (package / "news.py").write_text(
         '"""{{ cookiecutter.project_name | shout }}"""\n', encoding="utf-8"
@@ -150,7 +150,7 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
     assert "## Whom to call" in readme
     assert "## Settings" in readme
     retry = project.read(f"{package}/http_client/retry.py")
-    assert "_BUDGET_FLOOR = 20.0" in retry
+    assert "_MOST_SAVED = 20.0" in retry
     assert "_DISCARD_S = 0.2" in retry
     assert f'"""{str(complete["project_name"]).upper()}"""\n' == project.read(f"{package}/news.py")
     stored = json.loads(project.read(".cruft.json"))["context"]["cookiecutter"]

@@ -39,7 +39,8 @@ class Upstream:
     """``/gate`` answers once this is set."""
 
     body: bytes = b""
-    """What ``/body`` answers."""
+    """What ``/body`` answers, and ``/pieces``, in pieces of this size."""
+    piece: int = 1
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def busy(self, calls: int = 1) -> None:
@@ -100,7 +101,7 @@ class Upstream:
         if request.method == "HEAD":
             writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n{_field(query)}\r\n".encode())
             return True
-        _, behaviour, *rest = path.split("/")
+        _, behaviour, *rest = [*path.split("/"), ""]
         argument = rest[0] if rest else ""
         self._calls[request.target] += 1
         match behaviour:
@@ -143,6 +144,13 @@ class Upstream:
                     await asyncio.sleep(0.02)
             case "body":
                 _send(writer, 200, self.body, query)
+            case "pieces":
+                chunked = f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{_field(query)}\r\n"
+                writer.write(chunked.encode())
+                for at in range(0, len(self.body), self.piece):
+                    piece = self.body[at : at + self.piece]
+                    writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                writer.write(b"0\r\n\r\n")
             case "large":
                 _send(writer, 200, b"x" * int(argument), query)
             case "chunked":
@@ -159,6 +167,12 @@ class Upstream:
                 _send(writer, 200, gzip.compress(b"x" * int(argument)), coding)
             case "undecodable":
                 _send(writer, 200, b"this is not gzip", "content-encoding=gzip")
+            case "surplus":  # sends more than was asked for: with its answer, or after it
+                _send(writer, 200, b"own")
+                if argument == "later":
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+                _send(writer, 200, b"of nobody")
             case "keep-alive-cut":  # answers, and cuts the connection on its next use
                 if self._calls[request.target] == 2:
                     return False

@@ -126,7 +126,7 @@ class HTTPSettings(BaseModel):
     backoff_max_s: Seconds = 2
     """Upper bound of any random wait before a retry, in seconds."""
     retry_budget: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Retries allowed per call on average, so that a dead upstream is not hammered."""
+    """Retries allowed per call on average, besides one a second; more would hammer the upstream."""
     breaker_failure_ratio: Ratio | None = 0.5
     """Share of failed attempts that opens the circuit breaker."""
     breaker_min_calls: Annotated[int, Field(gt=0)] = 20

@@ -1,7 +1,6 @@
 """What the layers rely on: one connection is reused, and errors mean what httpx says."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,6 +23,66 @@ async def test_one_connection_serves_sequential_calls(
         await client.get("/")
 
     assert (len(upstream.seen), upstream.connections) == (1000, 1)
+
+
+@pytest.mark.parametrize("when", ["with", "later"])
+async def test_each_call_gets_its_own_answer(
+    client: httpx.AsyncClient, upstream: Upstream, when: str
+) -> None:
+    """What an upstream sends beyond its answer costs it the connection, and no caller a response."""
+    own = await client.get(f"/surplus/{when}")
+    await asyncio.sleep(0.1)
+    other = await client.get("/body")
+
+    assert (own.text, other.text) == ("own", "")
+    assert upstream.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([("Content-Length", "5")], b""),
+        ([("Content-Length", "5")], b"order"[:4]),
+        ([("Content-Length", "5"), ("Content-Length", "5")], b"order"),
+        ([("Content-Length", "5"), ("Transfer-Encoding", "chunked")], b"order"),
+        ([("Transfer-Encoding", "gzip")], b"order"),
+        ([], b"order"),
+    ],
+    ids=["no-body", "too-long", "two-lengths", "length-and-chunked", "gzip", "no-length"],
+)
+async def test_false_length_is_rejected(
+    client: httpx.AsyncClient, upstream: Upstream, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    """A length that is not the body's would make the server misread the next caller's request."""
+    request = client.build_request("POST", "/", content=body)
+    for name in ("Content-Length", "Transfer-Encoding"):
+        request.headers.pop(name, None)
+    request.headers = httpx.Headers([*request.headers.multi_items(), *headers])
+
+    with pytest.raises(httpx.LocalProtocolError):
+        await client.send(request)
+    assert upstream.connections == 0
+
+
+async def test_request_is_sent_as_given(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    """The target and the bytes of the headers are the caller's, also where they are unusual."""
+    headers = [(b"X-Name", "M\u00fcller".encode()), (b"x-name", b"again")]
+    await client.get("/echo?", headers=headers)
+    await client.request("OPTIONS", "/", extensions={"target": b"*"})
+
+    assert [request.target for request in upstream.seen] == ["/echo?", "*"]
+    assert upstream.seen[0].headers["x-name"] == "again"
+
+
+async def test_kept_connection_that_ended_is_replaced(upstream: Upstream) -> None:
+    """A call that may be repeated is, at once and without a retry; a POST is not."""
+    async with client_for(upstream, max_attempts=1, retry_budget=0) as client:
+        statuses = [(await client.get("/keep-alive-cut")).status_code for _ in range(2)]
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.post("/drop")
+
+    assert statuses == [200, 200]
+    assert [request.method for request in upstream.seen] == ["GET", "GET", "GET", "POST"]
 
 
 async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> None:
@@ -56,11 +115,14 @@ async def test_long_headers_and_expectations(client: httpx.AsyncClient) -> None:
 
 
 async def test_upstream_that_does_not_read(upstream: Upstream) -> None:
-    """A body that is not taken ends with a timeout, which is its own where the system has one."""
-    expected = httpx.WriteTimeout if hasattr(socket, "TCP_USER_TIMEOUT") else httpx.ReadTimeout
-    async with client_for(upstream, write_timeout_s=0.5, attempt_timeout_s=5) as client:
-        with pytest.raises(expected):
+    """A body that is not taken ends with the write timeout, the call's own if it has one."""
+    async with client_for(upstream, write_timeout_s=0.5) as client:
+        with pytest.raises(httpx.WriteTimeout):
             await client.post("/deaf", content=b"x" * 30_000_000)
+    timeout = httpx.Timeout(5, write=0.5)
+    async with client_for(upstream) as client:
+        with pytest.raises(httpx.WriteTimeout):
+            await client.post("/deaf", content=b"x" * 30_000_000, timeout=timeout)
 
 
 async def test_tls(tmp_path: Path) -> None:
@@ -89,7 +151,8 @@ async def test_proxy_of_the_environment(
         monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:pass@"))
         async with client_for(upstream, trust_env=trusted) as client:
             await client.get("/through")
-            monkeypatch.setenv("no_proxy", "localhost")
+        monkeypatch.setenv("no_proxy", "localhost,[::1],10.0.0.0/8")
+        async with client_for(upstream, trust_env=trusted) as client:
             await client.get("/straight")
 
     assert [request.target for request in proxy.seen] == [f"{upstream.url}/through"] * trusted

@@ -55,6 +55,19 @@ async def test_post_that_never_left_is_tried_again(
     assert [vars(line)["attempts"] for line in caplog.records if "call" in line.message] == [3]
 
 
+@pytest.mark.parametrize(
+    ("method", "retry", "sent"),
+    [("POST", True, 2), ("PUT", False, 1), ("POST", None, 1)],
+)
+async def test_a_call_decides_whether_it_is_repeated(
+    client: httpx.AsyncClient, upstream: Upstream, method: str, retry: bool | None, sent: int
+) -> None:
+    """``extensions={"retry": …}`` overrules what method and headers say."""
+    await client.request(method, "/flaky/1", extensions={"retry": retry})
+
+    assert len(upstream.seen) == sent
+
+
 async def test_streamed_request_is_sent_once(client: httpx.AsyncClient, upstream: Upstream) -> None:
     """A body that comes from a generator is gone after the first attempt."""
     response = await client.put("/status/503", content=streamed(b"or", b"der"))

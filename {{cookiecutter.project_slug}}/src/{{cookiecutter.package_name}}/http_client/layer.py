@@ -6,6 +6,9 @@ from typing import Self
 
 import {{ cookiecutter.__httpx }}
 
+# RFC 9110, 9.2.2, and QUERY of RFC 10008.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
+
 Ended = Callable[[BaseException | None], None]
 """Is told what broke a body, or None."""
 
@@ -85,6 +88,20 @@ def when_ended(response: httpx.Response, ended: Ended, unread: BaseException | N
 def has_body(request: httpx.Request, response: httpx.Response) -> bool:
     """Whether there can be one (RFC 9110, 6.4.1)."""
     return request.method != "HEAD" and response.status_code not in {204, 304}
+
+
+def is_repeatable(request: httpx.Request, *, sent: bool = True) -> bool:
+    """Whether the request may be sent again without harm, if it was ``sent`` before.
+
+    ``extensions={"retry": True}`` or ``False`` decides for a call. A body from a generator is gone
+    after one attempt.
+    """
+    if not isinstance(request.stream, httpx.ByteStream):
+        return False
+    wanted: bool | None = request.extensions.get("retry")
+    if wanted is not None:
+        return wanted
+    return not sent or request.method in _IDEMPOTENT or "Idempotency-Key" in request.headers
 
 
 def closed_early(request: httpx.Request, response: httpx.Response) -> BaseException | None:

@@ -1,11 +1,18 @@
-"""What the engines need of the machine: certificates to trust, and proxies."""
+"""What the engines need of the machine: certificates to trust, names and proxies."""
 
+import asyncio
+import contextlib
+import select
+import socket
 import ssl
-import urllib.request
 from functools import cache
 from pathlib import Path
+from threading import Thread
 
 import {{ cookiecutter.__httpx }}
+from {{ cookiecutter.http_library }} import _utils
+
+AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int]]
 
 
 @cache  # about 20 ms each, so once for all upstreams and never while serving
@@ -16,18 +23,78 @@ def ssl_context(ca_bundle: Path | None, trust_env: bool) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_bundle)
 
 
-def environment_proxy(url: httpx.URL) -> str | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for a URL.
+def is_readable(fileno: int) -> bool:
+    """Whether something has arrived at a socket, or its end; asked of each idle connection."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([fileno], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(fileno, select.POLLIN)
+    return bool(poll.poll(0))
 
-    Raises httpx.ProxyError for one that is not spoken to by HTTP.
+
+class Names:
+    """Looks up names, each once at a time, in a thread of its own.
+
+    The event loop's threads are few and shared: six names that hang would hold up the look-ups
+    of every client. A daemon thread does not keep the process from ending either.
     """
-    host = url.raw_host.decode("ascii")
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(url.scheme, proxies.get("all"))
-    if proxy is None or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    if not proxy.startswith(("http://", "https://")):
-        raise httpx.ProxyError("the environment names a proxy that is neither http nor https")
-    return proxy
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[str, int], asyncio.Future[list[AddressInfo]]] = {}
+
+    async def look_up(self, host: str, port: int) -> list[AddressInfo]:
+        """The host's addresses, as ``socket.getaddrinfo`` returns them; raises OSError."""
+        key = host, port
+        if key not in self._pending:
+            pending = asyncio.get_running_loop().create_future()
+            pending.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._pending[key] = pending
+            Thread(target=self._run, args=(key, pending), daemon=True).start()
+        return await asyncio.shield(self._pending[key])  # others may wait for the same
+
+    def _run(self, key: tuple[str, int], pending: asyncio.Future[list[AddressInfo]]) -> None:
+        result: list[AddressInfo] | OSError
+        try:
+            result = socket.getaddrinfo(*key, type=socket.SOCK_STREAM)  # type: ignore[assignment]
+        except OSError as error:
+            result = error
+        except UnicodeError:  # a label that is empty or too long
+            result = socket.gaierror(socket.EAI_NONAME, "invalid host name")
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            pending.get_loop().call_soon_threadsafe(self._finish, key, pending, result)
+
+    def _finish(
+        self,
+        key: tuple[str, int],
+        pending: asyncio.Future[list[AddressInfo]],
+        result: list[AddressInfo] | OSError,
+    ) -> None:
+        del self._pending[key]
+        if isinstance(result, OSError):
+            pending.set_exception(result)
+        else:
+            pending.set_result(result)
+
+
+class EnvironmentProxies:
+    """The proxies that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name, as httpx reads them.
+
+    They are read once, and by httpx's own functions, which are private.
+    """
+
+    def __init__(self) -> None:
+        self._proxies: list[tuple[_utils.URLPattern, str | None]] = []
+        for pattern, proxy in _utils.get_environment_proxies().items():
+            with contextlib.suppress(httpx.InvalidURL):  # httpx 0.28 fails on [::1]
+                self._proxies.append((_utils.URLPattern(pattern), proxy))
+        self._proxies.sort(key=lambda each: each[0].priority)
+        self._proxy = cache(httpx.Proxy)
+
+    def proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
+        """The proxy of a URL; raises httpx.ProxyError for one that does not speak HTTP."""
+        proxy = next((proxy for pattern, proxy in self._proxies if pattern.matches(url)), None)
+        if proxy is None:
+            return None
+        if not proxy.startswith(("http://", "https://")):
+            raise httpx.ProxyError("the environment names a proxy that is neither http nor https")
+        return self._proxy(proxy)

@@ -1,39 +1,145 @@
-"""Refuses requests that a server could read as others; each engine lets different ones pass."""
+"""Judges each request before an engine sees it, so that every engine refuses the same ones.
 
+A server that reads a request's length otherwise than it was meant takes the rest of it, or the
+next caller's request, for something else (RFC 9112, 11.2).
+"""
+
+import errno
+import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import {{ cookiecutter.__httpx }}
 
 from .errors import translated
+from .layer import is_repeatable
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_LINE_BREAK = re.compile(rb"[\0\r\n]")
+# A line break in a value, or a blank at its ends (RFC 9110, 5.5), where \0 separates the values.
+_BAD_VALUE = re.compile(rb"[\n\v\f\r]|\0[ \t]|[ \t]\0")
+_TARGET = re.compile(rb"[!-~]+")
+_PIECE = 64 * 1024
 
 
-def check(request: httpx.Request) -> None:
-    """Raise httpx.LocalProtocolError for a method or header that would be read as another.
+def check(request: httpx.Request) -> bytes:
+    """The request's header fields, as HTTP/1.1 writes them.
 
-    And httpx.UnsupportedProtocol for a URL that is neither http nor https.
+    Raises httpx.UnsupportedProtocol for a URL that is neither http nor https, and
+    httpx.LocalProtocolError for a method, target or header that a server could read as another,
+    and for a length that is not the body's.
     """
     if request.url.scheme not in {"http", "https"}:
         raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://")
+    if not _TOKEN.fullmatch(request.method.encode()) or request.method == "CONNECT":
+        raise httpx.LocalProtocolError("invalid request: method")
+    if not request.url.raw_host or not _TARGET.fullmatch(target_of(request)):
+        raise httpx.LocalProtocolError("invalid request: URL")
     headers = request.headers.raw
-    words = [request.method.encode(), *(name for name, _ in headers)]
-    values = b"".join([value for _, value in headers])
-    if not all(words) or not _TOKEN.fullmatch(b"".join(words)) or _LINE_BREAK.search(values):
-        raise translated(httpx.LocalProtocolError, ValueError())
+    names = [name.lower() for name, _ in headers]
+    values = b"\0".join([b"", *[value for _, value in headers], b""])
+    if not all(names) or not _TOKEN.fullmatch(b"".join(names)):
+        raise httpx.LocalProtocolError("invalid request: header name")
+    if _BAD_VALUE.search(values) or values.count(b"\0") != len(headers) + 1:
+        raise httpx.LocalProtocolError("invalid request: header value")
+    if names.count(b"host") != 1:
+        raise httpx.LocalProtocolError("invalid request: one Host header is needed")
+    _check_framing(request, names.count(b"content-length"), names.count(b"transfer-encoding"))
+    if names[0] != b"host":  # first, as RFC 9110, 7.2 asks for
+        headers.insert(0, headers.pop(names.index(b"host")))
+    return b"".join([b"%b: %b\r\n" % field for field in headers])
 
 
-async def as_announced(request: httpx.Request) -> AsyncIterator[bytes]:
-    """A streamed body; raises httpx.LocalProtocolError if its ``Content-Length`` is not true."""
-    assert isinstance(request.stream, httpx.AsyncByteStream)
-    announced = request.headers.get("Content-Length")
-    size = 0
-    async for chunk in request.stream:
-        size += len(chunk)
-        if announced is not None and size > int(announced):
-            break
-        yield chunk
-    if announced is not None and size != int(announced):
-        raise translated(httpx.LocalProtocolError, ValueError())
+def _check_framing(request: httpx.Request, lengths: int, codings: int) -> None:
+    if lengths + codings > 1:
+        raise httpx.LocalProtocolError("invalid request: more than one length")
+    if codings and request.headers["Transfer-Encoding"].lower() != "chunked":
+        raise httpx.LocalProtocolError("invalid request: Transfer-Encoding must be chunked")
+    if lengths and announced_length(request) is None:
+        raise httpx.LocalProtocolError("invalid request: Content-Length is not a number")
+    if isinstance(request.stream, httpx.ByteStream):
+        size = sum(map(len, request.stream))
+        if not codings and size != (announced_length(request) or 0):
+            raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
+    elif not lengths + codings:
+        raise httpx.LocalProtocolError("invalid request: a body needs a length")
+
+
+def target_of(request: httpx.Request) -> bytes:
+    """The request's target (RFC 9112, 3.2): what httpx's extension of this name asks for."""
+    target: bytes = request.extensions.get("target", request.url.raw_path)
+    return target
+
+
+def announced_length(request: httpx.Request) -> int | None:
+    """The request's ``Content-Length``; None if it has none, or one that is not a number."""
+    value = request.headers.get("Content-Length", "")
+    return int(value) if value.isascii() and value.isdecimal() else None
+
+
+class RequestBody:
+    """A request's body, in pieces of at most 64 KiB, so that each has the write timeout.
+
+    ``whole`` says whether all of it has been taken, ``replayable`` whether it can be taken again;
+    ``failure`` is what the caller's own generator raised. Raises httpx.LocalProtocolError at the first byte past its
+    ``Content-Length``, and at the end of a body that is shorter.
+    """
+
+    def __init__(self, request: httpx.Request) -> None:
+        stream = request.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        self._stream = stream
+        self._announced = announced_length(request)
+        self.replayable = isinstance(stream, httpx.ByteStream)
+        # HTTP/2 does not look at an empty one.
+        self.whole = isinstance(stream, httpx.ByteStream) and not any(stream)
+        self.failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        try:
+            async for chunk in self._stream:
+                size += len(chunk)
+                if self._announced is not None and size > self._announced:
+                    break
+                for start in range(0, len(chunk), _PIECE):
+                    yield chunk[start : start + _PIECE]
+            if self._announced is not None and size != self._announced:
+                raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
+        except Exception as failure:
+            self.failure = failure
+            raise
+        self.whole = True
+
+
+def unfinished() -> httpx.TransportError:
+    """What is raised for a success that came before the request was sent whole."""
+    reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    return translated(httpx.ReadError, reset)
+
+
+class StaleConnection(Exception):
+    """A kept connection ended before anything of the response arrived; ``error`` is httpx's."""
+
+    def __init__(self, error: httpx.TransportError) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def repeat_if_stale(
+    exchange: Callable[[httpx.Request], Awaitable[httpx.Response]], request: httpx.Request
+) -> httpx.Response:
+    """Send the request; once more, at once, where the server had ended an idle connection.
+
+    This is connection management (RFC 9112, 9.3.1) and no retry: it costs no budget, though it
+    counts as an attempt. A request that must not be sent twice is not repeated.
+    """
+    try:
+        return await exchange(request)
+    except StaleConnection as stale:
+        if not is_repeatable(request):
+            raise stale.error from None
+    request.extensions["attempts"] = request.extensions.get("attempts", 0) + 1
+    try:
+        return await exchange(request)
+    except StaleConnection as stale:
+        raise stale.error from None

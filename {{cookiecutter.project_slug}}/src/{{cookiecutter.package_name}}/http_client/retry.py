@@ -10,10 +10,8 @@ import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings
 from .errors import Refused
-from .layer import Layer, stream_of
+from .layer import Layer, is_repeatable, stream_of
 
-# RFC 9110, 9.2.2, and QUERY of RFC 10008.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
 # Too many requests, bad gateway, unavailable, gateway timeout: the next one may do better.
 _TRANSIENT = frozenset({429, 502, 503, 504})
 # The engine raises these only where no byte of the request has left.
@@ -25,8 +23,11 @@ _BROKEN = (
     httpx.ReadTimeout,
     httpx.WriteTimeout,
 )
-# A client may always retry this often, so that a quiet one is not left without retries.
-_BUDGET_FLOOR = 10.0
+# The floor of the budget, so that a client with few calls has retries too. Finagle's default is 10 a
+# second, saved for 10 s (finagle.github.io/blog/2016/02/08/retry-budgets). One is enough for few
+# calls, and also little for an upstream that many workers call.
+_EARNED_PER_S = 1.0
+_MOST_SAVED = 10.0
 # What a new connection costs is worth about as much reading and waiting.
 _DISCARD_BYTES = 16 * 1024
 _DISCARD_S = 0.1
@@ -39,7 +40,8 @@ class Retry(Layer):
     ``Idempotency-Key``; streamed requests are sent once, since their body is gone. The wait
     is uniform in [0, base * 2**n] ("full jitter") or the upstream's ``Retry-After`` if that
     is longer; a wait that would pass the deadline is not begun. Each call earns the client
-    ``retry_budget`` of a retry, so that a dead upstream costs at most that share more.
+    ``retry_budget`` of a retry, and each second one retry, of which it saves ten at most: so a
+    dead upstream costs little more than that share.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport, settings: HTTPSettings) -> None:
@@ -47,44 +49,44 @@ class Retry(Layer):
         self._max_attempts = settings.max_attempts
         self._base_s = settings.backoff_base_s
         self._max_s = settings.backoff_max_s
-        self._earned = settings.retry_budget
-        self._budget = _BUDGET_FLOOR
+        self._earned_per_call = settings.retry_budget
+        self._budget = _MOST_SAVED
+        self._earned_at = self.now()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self._budget = min(self._budget + self._earned, _BUDGET_FLOOR)
-        attempt = 0
+        self._earn()
         while True:
-            attempt += 1
-            request.extensions["attempts"] = attempt
+            request.extensions["attempts"] += 1
             try:
                 response = await self.inner.handle_async_request(request)
             except Refused:
-                request.extensions["attempts"] -= 1  # which was none
+                request.extensions["attempts"] -= 1  # it never started
                 raise
             except _BROKEN as failure:
-                wait_s = self._wait_s(request, attempt, failure)
+                wait_s = self._wait_s(request, failure)
                 if wait_s is None:
                     raise
             else:
-                wait_s = self._wait_s(request, attempt, response)
+                wait_s = self._wait_s(request, response)
                 if wait_s is None:
                     return response
                 await _discard(response)
             await asyncio.sleep(wait_s)
 
-    def _wait_s(
-        self, request: httpx.Request, attempt: int, result: httpx.Response | Exception
-    ) -> float | None:
+    def _earn(self) -> None:
+        now = self.now()
+        earned = self._earned_per_call + _EARNED_PER_S * (now - self._earned_at)
+        self._budget = min(self._budget + earned, _MOST_SAVED)
+        self._earned_at = now
+
+    def _wait_s(self, request: httpx.Request, result: httpx.Response | Exception) -> float | None:
         """Seconds to wait before the next attempt, now paid for; None if there must be none."""
         if isinstance(result, httpx.Response) and result.status_code not in _TRANSIENT:
             return None
-        safe = (
-            request.method in _IDEMPOTENT
-            or "Idempotency-Key" in request.headers
-            or isinstance(result, _NEVER_SENT)
-        )
-        replayable = isinstance(request.stream, httpx.ByteStream)
-        if not (safe and replayable) or attempt >= self._max_attempts or self._budget < 1:
+        # Its repetition on a new connection counts as well (request.py).
+        attempt: int = request.extensions["attempts"]
+        safe = is_repeatable(request, sent=not isinstance(result, _NEVER_SENT))
+        if not safe or attempt >= self._max_attempts or self._budget < 1:
             return None
         wait_s = random.uniform(0, min(self._max_s, self._base_s * 2 ** (attempt - 1)))
         if isinstance(result, httpx.Response):
