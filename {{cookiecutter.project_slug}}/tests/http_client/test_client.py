@@ -1,7 +1,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 
 import {{ cookiecutter.__httpx }}
@@ -10,7 +10,7 @@ import pytest
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import client_for, streamed
+from ..service import client_for, settings_for, streamed
 from ..upstream import Upstream
 
 
@@ -26,14 +26,19 @@ async def test_cookies_are_forgotten(client: httpx.AsyncClient) -> None:
     assert "cookie" not in again.json()
 
 
-async def test_nothing_is_set_on_the_shared_client(client: httpx.AsyncClient) -> None:
-    """A cookie for all callers is refused, and the message says where it belongs."""
-    with pytest.raises(AttributeError, match="Cookie header"):
-        client.cookies.set("session", "secret")
-    with pytest.raises(AttributeError, match="Cookie header"):
-        client.cookies = {"session": "secret"}
-    with pytest.raises(AttributeError, match="whole URL"):
-        client.base_url = "http://elsewhere"
+async def test_only_the_lifespan_closes_a_client(upstream: Upstream) -> None:
+    """An SDK may enter and close the client that it is given; after the end the error says why."""
+    async with open_clients(settings_for(upstream)) as clients:
+        client = clients.upstreams["up"].client
+        for _ in range(2):
+            async with client as entered:
+                assert entered is client
+            await client.aclose()
+            assert (await client.get("/")).status_code == 200
+
+    assert client.is_closed
+    with pytest.raises(RuntimeError, match=r"application has ended.* open_clients\(\)"):
+        await client.get("/")
 
 
 async def test_a_response_goes_with_its_last_use(client: httpx.AsyncClient) -> None:
@@ -136,14 +141,17 @@ async def test_time_of_a_response_is_told(client: httpx.AsyncClient) -> None:
     assert pieces.elapsed > timedelta(0)
 
 
-async def test_a_response_hook_may_read_the_text(client: httpx.AsyncClient) -> None:
-    """What is done to a response is done before its owner sees it."""
+async def test_authentication_may_read_the_text(client: httpx.AsyncClient) -> None:
+    """What is done to a response is done before anyone sees it."""
 
-    async def read_text(response: httpx.Response) -> None:
-        assert response.text
+    class Reader(httpx.Auth):
+        requires_response_body = True
 
-    client.event_hooks = {"response": [read_text]}
-    response = await client.get("/?content-type=text/plain")
+        def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
+            response = yield request
+            assert response.text
+
+    response = await client.get("/?content-type=text/plain;charset=zlib", auth=Reader())
 
     assert response.text
 

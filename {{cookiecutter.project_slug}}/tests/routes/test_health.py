@@ -1,4 +1,5 @@
 import {{ cookiecutter.__httpx }}
+import pytest
 from fastapi import Request
 
 from {{ cookiecutter.package_name }}.app import create_app
@@ -49,3 +50,21 @@ async def test_not_ready_before_and_after(upstream: Upstream) -> None:
 
     assert (starting.status_code, starting.json()["status"]) == (503, "starting")
     assert (draining.status_code, draining.json()["status"]) == (503, "draining")
+
+
+@pytest.mark.parametrize("name", ["default", "up"])
+async def test_not_ready_with_a_closed_client(upstream: Upstream, name: str) -> None:
+    """A client that was closed in spite of everything makes the service unready."""
+    app = create_app(settings_for(upstream))
+
+    @app.get("/close")
+    async def close(request: Request) -> None:
+        clients = open_clients_of(request)
+        managed = {"default": clients.default, **clients.upstreams}[name]
+        await httpx.AsyncClient.aclose(managed.client)
+
+    async with serving(app) as service:
+        await service.get("/close")
+        closed = await service.get("/readyz")
+
+    assert (closed.status_code, closed.json()["status"]) == (503, "closed")

@@ -12,6 +12,9 @@ from .layer import Layer, Stream, has_body, stream_of
 ACCEPT_ENCODING = "gzip, deflate"  # what is decoded here
 
 _DECODED_HERE = frozenset({"gzip", "x-gzip", "deflate"})
+# As in curl, urllib3 and httpx2; each may multiply the work of the one before it by a thousand.
+_MOST_CODINGS = 5
+_GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, 2.3.1
 _DECODED_BY_HTTPX = _DECODED_HERE | {"br", "zstd"}
 _FRAMING = frozenset({b"content-length", b"content-encoding", b"transfer-encoding"})
 _PIECE = 64 * 1024
@@ -43,8 +46,8 @@ class ResponseCap(Layer):
         try:
             if length.isdecimal() and int(length) > max_bytes:
                 raise ResponseTooLarge(f"the body is more than {max_bytes} bytes")
-            if len(known) > 1 or not _DECODED_HERE.issuperset(known):
-                raise httpx.DecodingError("the body has a coding that was not asked for")
+            if len(known) > _MOST_CODINGS or not _DECODED_HERE.issuperset(known):
+                raise httpx.DecodingError("unexpected Content-Encoding")
         except httpx.HTTPError:
             await response.aclose()
             raise
@@ -52,8 +55,9 @@ class ResponseCap(Layer):
             return response  # the engine ends such a body at the length that was told
         stream = stream_of(response)
         chunks = _capped(stream, max_bytes)
+        for coding in reversed(known):  # the last was applied last (RFC 9110, 8.4)
+            chunks = _capped(_decoded(chunks, coding), max_bytes)
         if known:
-            chunks = _capped(_decoded(chunks), max_bytes)
             del headers["Content-Encoding"]
             headers.pop("Content-Length", None)
         response.stream = Stream(chunks, stream)
@@ -76,32 +80,41 @@ async def _capped(chunks: AsyncIterable[bytes], max_bytes: float) -> AsyncIterat
         yield chunk
 
 
-async def _decoded(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _decoded(chunks: AsyncIterable[bytes], coding: str) -> AsyncIterator[bytes]:
+    """Undo one coding. Bytes after its end are ignored, as in curl, browsers and httpx."""
     decoder = None
-    ended = False
+    begun = ended = False
+    data = b""
     try:
         async for chunk in chunks:
-            pending = bool(chunk)
-            while pending:
+            data = b"" if ended else data + chunk
+            pending = bool(data)
+            while pending and not ended:
                 if decoder is None:
-                    if ended and chunk[:1] != b"\x1f":
-                        raise zlib.error("more data after the end")
-                    decoder = zlib.decompressobj(_wbits(chunk))
-                piece = decoder.decompress(chunk, _PIECE)
+                    # gzip may go on with another member (RFC 1952, 2.2).
+                    if begun and not data.startswith(_GZIP_MAGIC):
+                        ended = not _GZIP_MAGIC.startswith(data)
+                        break
+                    decoder = zlib.decompressobj(_wbits(coding, data))
+                    begun = True
+                piece = decoder.decompress(data, _PIECE)
                 yield piece
-                ended = decoder.eof
-                chunk = decoder.unused_data if ended else decoder.unconsumed_tail
-                pending = bool(chunk) or (len(piece) == _PIECE and not ended)
-                if ended:  # gzip may go on with another member (RFC 1952, 2.2)
-                    decoder = None
+                if decoder.eof:
+                    ended = coding == "deflate"
+                    data, decoder = decoder.unused_data, None
+                    pending = bool(data)
+                else:
+                    data = decoder.unconsumed_tail
+                    pending = bool(data) or len(piece) == _PIECE
         if decoder is not None:
             raise zlib.error("the data ends too early")
     except zlib.error as error:
         raise httpx.DecodingError(f"the body cannot be decoded: {error}") from error
 
 
-def _wbits(start: bytes) -> int:
-    """How zlib is to read data that starts so."""
-    # "deflate" is zlib by the standard (RFC 9110, 8.4.1.2), and bare in the wild.
-    bare = start[0] & 0x0F != 8 and start[:1] != b"\x1f"
-    return -zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32  # 32: gzip or zlib
+def _wbits(coding: str, start: bytes) -> int:
+    """How zlib is to read data in this coding that starts so."""
+    if coding != "deflate":
+        return zlib.MAX_WBITS | 16  # with gzip's header
+    # It is zlib by the standard (RFC 9110, 8.4.1.2), and often bare in practice.
+    return zlib.MAX_WBITS if start[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS

@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
-import re
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings, UpstreamSettings
+from . import defaults
+from .auth import AUTH
 from .cap import ACCEPT_ENCODING
+from .charset import encoding_of
 from .layer import Layer
 
 # httpx takes 30 µs for each URL. Those asked for last are kept, unless they are long.
@@ -30,20 +32,26 @@ _call: ContextVar[dict[str, Any]] = ContextVar("call")
 
 
 class ManagedClient(httpx.AsyncClient):
-    """An ``httpx.AsyncClient`` that gives each call its deadline and remembers no cookies."""
+    """An ``httpx.AsyncClient`` that gives each call its deadline, and that no caller can change."""
+
+    _is_shared = False
 
     def __init__(
         self, name: str | None, settings: HTTPSettings, transport: httpx.AsyncBaseTransport
     ) -> None:
         headers = httpx.Headers({"Accept-Encoding": ACCEPT_ENCODING})
         base_url = ""
+        auth = None
         if isinstance(settings, UpstreamSettings):
             base_url = str(settings.base_url)
             for key, value in settings.headers.items():
                 headers[key] = value.get_secret_value()
             if settings.bearer_token is not None:
                 headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
+            if name in AUTH:
+                auth = AUTH[name](settings)
         super().__init__(
+            auth=auth,
             transport=_Marked(transport),
             base_url=base_url,
             headers=headers,
@@ -55,10 +63,21 @@ class ManagedClient(httpx.AsyncClient):
                 pool=settings.pool_timeout_s,
             ),
         )
+        # httpx has no public way to keep callers from changing these.
+        self._headers = defaults.Headers(self.headers)
+        self._cookies = defaults.Cookies()
+        self._timeout = defaults.Timeout(self.timeout)
+        self._event_hooks = defaults.EventHooks()
         self._merged = lru_cache(256)(super()._merge_url)
         self._marks = {"upstream": name, "status": None, "attempts": 0}
         self._now = asyncio.get_running_loop().time
         self._total_timeout_s = settings.total_timeout_s
+        self._is_shared = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._is_shared and name in defaults.INSTEAD:
+            raise defaults.error(name)
+        super().__setattr__(name, value)
 
     def _merge_url(self, url: httpx.URL | str) -> httpx.URL:
         # httpx parses what it is given, joins it to the base URL and parses that again.
@@ -69,6 +88,11 @@ class ManagedClient(httpx.AsyncClient):
     async def send(
         self, request: httpx.Request, *, stream: bool = False, **options: Any
     ) -> httpx.Response:
+        if self.is_closed:
+            raise RuntimeError(
+                "The HTTP client is closed, because its application has ended. Ask for a client "
+                "in each handler, or open clients of your own with open_clients()."
+            )
         # Here and not in a layer, so that a call has one deadline with all its redirects, and
         # with the requests that an ``httpx.Auth`` sends.
         outer = _call.get({})
@@ -84,40 +108,25 @@ class ManagedClient(httpx.AsyncClient):
                 each.stream = httpx.ByteStream(b"")
         return response
 
-    @property
-    def base_url(self) -> httpx.URL:
-        """The upstream's; fixed, since URLs that were joined to it are kept."""
-        return super().base_url
+    async def __aenter__(self) -> Self:
+        return self
 
-    @base_url.setter
-    def base_url(self, _: object) -> None:
-        raise AttributeError("the client is shared: give the call a whole URL instead")
+    async def __aexit__(self, *_: object) -> None:
+        """Leave the client open, as ``aclose`` does."""
 
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """Always empty: one caller's session must not become another's.
-
-        ``client.get(…, headers={"Cookie": …})`` sends one with that call alone.
-        """
-        return _NO_COOKIES
-
-    @cookies.setter
-    def cookies(self, _: object) -> None:
-        raise AttributeError("the client is shared: give the call a Cookie header instead")
+    async def aclose(self) -> None:
+        """Do nothing: others use the client as well. The lifespan closes it (clients.py)."""
 
 
 class _Marked(Layer):
-    """Tells the layers about the call, and httpx nothing that it cannot read."""
+    """Attaches the call's state to the request, and hides from httpx what it cannot read."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.extensions = {**request.extensions, **_call.get()}
         response = await self.inner.handle_async_request(request)
         if response.has_redirect_location and not _is_readable(response, request.url.host):
             del response.headers["Location"]
-        # httpx would look any charset up among Python's codecs, where zlib and idna are, too.
-        told = "charset" in response.headers.get("Content-Type", "").lower()
-        if not told or not _TEXT.fullmatch(response.charset_encoding or ""):
-            response.encoding = "utf-8"
+        response.encoding = encoding_of(response)
         return response
 
 
@@ -129,21 +138,3 @@ def _is_readable(redirect: httpx.Response, host: str) -> bool:
             url.copy_with(host=host)
         return True
     return False
-
-
-class _NoCookies(httpx.Cookies):
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Take nothing, which also saves the 40 µs of parsing that httpx spends per call."""
-
-    def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        raise AttributeError("the client is shared: give the call a Cookie header instead")
-
-
-_NO_COOKIES = _NoCookies()
-
-# Those that browsers know (the WHATWG's Encoding Standard) and that decode any bytes.
-_TEXT = re.compile(
-    r"utf-?8|(us-)?ascii|(iso-?8859|latin)[-_]?\d+|(windows-|cp)\d+|koi8-[ru]"
-    r"|gb2312|gbk|gb18030|big5|euc-(jp|kr)|shift_jis|macintosh",
-    re.IGNORECASE,
-)

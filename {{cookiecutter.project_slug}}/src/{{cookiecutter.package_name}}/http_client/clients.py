@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import {{ cookiecutter.__httpx }}
 
@@ -89,6 +90,13 @@ class Clients:
     origins: dict[Origin, list[httpx.AsyncClient]] = field(default_factory=dict)
     draining: bool = False
 
+    @property
+    def status(self) -> Literal["ready", "draining", "closed"]:
+        if self.draining:
+            return "draining"
+        managed = (self.default, *self.upstreams.values())
+        return "closed" if any(each.client.is_closed for each in managed) else "ready"
+
     def for_url(self, url: httpx.URL) -> httpx.AsyncClient:
         """The client that may call a URL from outside; raises URLNotAllowed if none may."""
         candidates = self.origins.get(origin_of(url))
@@ -149,8 +157,8 @@ async def _open(
     managed = build(name, settings, Engine(settings), count_for)
     fields = {"upstream": name or "default", "client_id": id(managed.client)}
     try:
-        async with managed.client:
-            log.info("client opened", extra=fields)
-            yield managed
+        log.info("client opened", extra=fields)
+        yield managed
     finally:
+        await httpx.AsyncClient.aclose(managed.client)  # its own does nothing
         log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})

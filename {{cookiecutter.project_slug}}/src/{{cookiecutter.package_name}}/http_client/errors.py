@@ -11,9 +11,10 @@ class URLNotAllowed(httpx.TransportError):
 
 
 class Refused(httpx.TransportError):
-    """Nothing was sent, to spare the upstream; it may be after ``retry_after_s`` seconds."""
+    """The call was rejected before sending; it may be repeated after ``retry_after_s`` seconds."""
 
-    def __init__(self, message: str, wait_s: float) -> None:
+    # With a default for ``wait_s``, because pickle and copy give exceptions the message alone.
+    def __init__(self, message: str, wait_s: float = 0) -> None:
         super().__init__(message)
         self.retry_after_s = max(1, math.ceil(wait_s))
 

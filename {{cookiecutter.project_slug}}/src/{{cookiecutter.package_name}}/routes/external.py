@@ -1,5 +1,6 @@
 """Calls a configured upstream: to try it out, and as an example."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -13,6 +14,9 @@ from ..http_client.client import parsed_url
 from ..http_client.dependency import open_clients_of
 from ..http_client.errors import URLNotAllowed
 from ..problems import RESPONSES
+
+# Servers refuse to send control characters (RFC 9110, 5.5).
+_SENDABLE = re.compile(r"[\t -~\x80-\xff]+")
 
 router = APIRouter(tags=["external"], responses=RESPONSES)
 
@@ -32,7 +36,9 @@ async def external(caller: Request, url: Target = None) -> Answer:
     client, target = _allowed(caller, url)
     # An answer that redirects is data as well, and must not choose where this service calls.
     response = await client.get(target, follow_redirects=False)
-    return Answer(result=response.text, status=response.status_code)
+    # UTF-7 can spell lone surrogates, which JSON cannot carry.
+    text = response.text.encode("utf-8", "replace").decode()
+    return Answer(result=text, status=response.status_code)
 
 
 @router.get("/external/stream", response_class=StreamingResponse)
@@ -71,9 +77,12 @@ class _Relay(StreamingResponse):
             # Some servers answer with numbers that are none (RFC 9110, 15).
             self.status_code = upstream.status_code if 200 <= upstream.status_code < 600 else 502
             upstream.headers.encoding = "latin-1"  # as Starlette writes it, so that any byte passes
+            media_type = upstream.headers.get("Content-Type", "")
+            if not _SENDABLE.fullmatch(media_type):
+                media_type = "text/plain"  # which browsers keep to, because of nosniff
             self.init_headers(
                 {
-                    "Content-Type": upstream.headers.get("Content-Type", "text/plain"),
+                    "Content-Type": media_type,
                     # Someone else's pages and scripts must not run as this service's own.
                     "Content-Security-Policy": "sandbox",
                     "X-Content-Type-Options": "nosniff",

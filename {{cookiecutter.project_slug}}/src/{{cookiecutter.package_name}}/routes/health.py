@@ -13,14 +13,15 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "Starting or draining"}})
+@router.get("/readyz", responses={503: {"description": "Starting, draining or closed"}})
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
-    """The service takes traffic. An upstream's outage is told and does not count."""
+    """Readiness. Upstream outages are reported but do not fail it."""
     clients = getattr(request.state, "clients", None)
-    if clients is None or clients.draining:
+    status = "starting" if clients is None else clients.status
+    if status != "ready":
         response.status_code = 503
     return {
-        "status": "starting" if clients is None else "draining" if clients.draining else "ready",
+        "status": status,
         "upstreams": {
             name: managed.status()
             for name, managed in (clients.upstreams if clients else {}).items()

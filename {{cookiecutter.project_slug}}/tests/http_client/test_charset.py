@@ -1,0 +1,74 @@
+import codecs
+
+import {{ cookiecutter.__httpx }}
+import pytest
+
+from {{ cookiecutter.package_name }}.http_client.charset import encoding_of
+
+from ..upstream import Upstream
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("utf-16", "Grüße 日本"),
+        ("UTF-16LE", "Grüße 日本"),
+        ("utf-32", "Grüße"),
+        ("utf-8-sig", "Grüße"),
+        ("iso_8859-1", "Grüße"),
+        ("ibm850", "Grüße"),
+        ("koi8-t", "Душанбе"),
+        ("sjis", "日本"),
+        ("iso-2022-jp", "日本"),
+        ("ks_c_5601-1987", "한국"),
+        ("big5-hkscs", "香港"),
+    ],
+)
+async def test_text_is_read_by_its_charset(
+    client: httpx.AsyncClient, upstream: Upstream, charset: str, text: str
+) -> None:
+    """Any charset that Python knows, by any of its names, as a whole, in pieces and by lines."""
+    upstream.body = text.encode(charset)
+    for value in (charset, f'"{charset}"'):
+        path = f"/body?content-type=text/plain;charset={value}"
+        assert (await client.get(path)).text == text
+        async with client.stream("GET", path) as response:
+            assert [line async for line in response.aiter_lines()] == [text]
+
+
+@pytest.mark.parametrize(
+    "charset",
+    [
+        *("zlib", "hex", "rot13", "idna", "punycode", "undefined", "unicode_escape", "mbcs"),
+        *("aliases", "a.b", "nonsense", "", '"', "utf\0-16", "*=a%00b''utf-16"),
+        pytest.param("x" * 10_000, id="long"),
+        pytest.param('utf-16; x="' + ";" * 60_000, id="slow to parse"),
+    ],
+)
+def test_charset_that_is_not_for_text(charset: str) -> None:
+    """It counts as UTF-8: nothing is unpacked, computed or raised."""
+    equals = "" if "=" in charset else "="
+    content_type = f"text/plain; charset{equals}{charset}"
+
+    assert encoding_of(httpx.Response(200, headers={"Content-Type": content_type})) == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("charset", "body", "text"),
+    [
+        ("utf-8", b"gr\xfcn", "gr�n"),
+        ("utf-16", "Grün".encode("utf-16-le"), "Grün"),
+        ("utf-32", "Grün".encode("utf-32-le"), "Grün"),
+        ("iso-2022-jp", b"hello \x1b((((((((((", "hello \x1b(((((((((("),
+    ],
+)
+def test_bytes_that_are_not_in_the_charset(charset: str, body: bytes, text: str) -> None:
+    """They are replaced, or read on as UTF-8. UTF-16 without its mark is little-endian."""
+    headers = {"Content-Type": f"text/plain; charset={charset}"}
+    response = httpx.Response(200, headers=headers, content=body)
+    response.encoding = encoding = encoding_of(response)
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    pieces = [decoder.decode(body[at : at + 1]) for at in range(len(body))]
+
+    assert response.text == text
+    assert "".join(pieces) + decoder.decode(b"", True) == text

@@ -1,0 +1,34 @@
+import copy
+import pickle
+
+import {{ cookiecutter.__httpx }}
+import pytest
+
+from {{ cookiecutter.package_name }}.http_client import errors
+
+from ..service import client_for
+from ..upstream import Upstream
+
+
+@pytest.mark.parametrize("kind", errors.Refused.__subclasses__())
+def test_rejections_travel(kind: type[errors.Refused]) -> None:
+    """They can be copied and sent to another process, as httpx's own can."""
+    error = kind("busy", 1.5)
+    for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert isinstance(again, kind)
+        assert (str(again), again.retry_after_s) == ("busy", 2)
+
+
+@pytest.mark.parametrize("path", ["/drop", "/hang", "/large/11", "/undecodable", "http://a.b"])
+async def test_errors_of_calls_travel(upstream: Upstream, path: str) -> None:
+    """What a call raises can be sent to another process, with the request it was raised for."""
+    async with client_for(
+        upstream, total_timeout_s=0.2, max_response_bytes=10, max_attempts=1
+    ) as client:
+        with pytest.raises(httpx.HTTPError) as caught:
+            await client.get(path, headers={"X": "1"})
+    again = pickle.loads(pickle.dumps(caught.value))
+
+    assert type(again) is caught.type
+    assert str(again) == str(caught.value)
+    assert again.request.headers["x"] == "1"
