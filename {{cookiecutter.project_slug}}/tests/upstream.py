@@ -167,6 +167,11 @@ class Upstream:
                 _send(writer, 200, gzip.compress(b"x" * int(argument)), coding)
             case "undecodable":
                 _send(writer, 200, b"this is not gzip", "content-encoding=gzip")
+            case "upgrade":  # speaks something else from here on: it repeats what it hears
+                writer.write(b"HTTP/1.1 101 Whatever\r\nupgrade: echo\r\n\r\nhello ")
+                while data := await reader.read(100):
+                    writer.write(data)
+                return False
             case "surplus":  # sends more than was asked for: with its answer, or after it
                 _send(writer, 200, b"own")
                 if argument == "later":

@@ -95,6 +95,22 @@ async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> Non
     assert upstream.connections == 2
 
 
+async def test_upgrade_to_another_protocol(client: httpx.AsyncClient) -> None:
+    """An upgrade that was asked for, as by WebSockets, goes on in httpx's ``network_stream``."""
+    headers = {"Connection": "Upgrade", "Upgrade": "echo"}
+    async with client.stream("GET", "/upgrade", headers=headers) as response:
+        stream = response.extensions["network_stream"]
+        await stream.write(b"world", timeout=5)
+        heard = b""
+        while len(heard) < len(b"hello world"):
+            heard += await stream.read(4, timeout=5)
+        address, port, *_ = stream.get_extra_info("server_addr")
+
+    assert (response.status_code, heard) == (101, b"hello world")
+    assert address in {"127.0.0.1", "::1"}
+    assert port == response.url.port
+
+
 async def test_large_bodies_both_ways(client: httpx.AsyncClient, upstream: Upstream) -> None:
     """Bodies larger than any buffer arrive whole, from bytes and from a generator."""
     await client.post("/", content=b"x" * 5_000_000)

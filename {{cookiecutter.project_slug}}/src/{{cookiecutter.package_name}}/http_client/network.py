@@ -5,9 +5,9 @@ import contextlib
 import select
 import socket
 import ssl
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
-from threading import Thread
 
 import {{ cookiecutter.__httpx }}
 from {{ cookiecutter.http_library }} import _utils
@@ -33,47 +33,24 @@ def is_readable(fileno: int) -> bool:
 
 
 class Names:
-    """Looks up names, each once at a time, in a thread of its own.
+    """Looks up the names of one client's hosts, in threads of its own.
 
-    The event loop's threads are few and shared: six names that hang would hold up the look-ups
-    of every client. A daemon thread does not keep the process from ending either.
+    The event loop's threads are few and shared: some names that hang would hold up every client's.
     """
 
     def __init__(self) -> None:
-        self._pending: dict[tuple[str, int], asyncio.Future[list[AddressInfo]]] = {}
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="names")
 
     async def look_up(self, host: str, port: int) -> list[AddressInfo]:
         """The host's addresses, as ``socket.getaddrinfo`` returns them; raises OSError."""
-        key = host, port
-        if key not in self._pending:
-            pending = asyncio.get_running_loop().create_future()
-            pending.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._pending[key] = pending
-            Thread(target=self._run, args=(key, pending), daemon=True).start()
-        return await asyncio.shield(self._pending[key])  # others may wait for the same
-
-    def _run(self, key: tuple[str, int], pending: asyncio.Future[list[AddressInfo]]) -> None:
-        result: list[AddressInfo] | OSError
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
-            result = socket.getaddrinfo(*key, type=socket.SOCK_STREAM)  # type: ignore[assignment]
-        except OSError as error:
-            result = error
+            return await asyncio.get_running_loop().run_in_executor(self._threads, look_up)  # type: ignore[arg-type]
         except UnicodeError:  # a label that is empty or too long
-            result = socket.gaierror(socket.EAI_NONAME, "invalid host name")
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            pending.get_loop().call_soon_threadsafe(self._finish, key, pending, result)
+            raise socket.gaierror(socket.EAI_NONAME, "invalid host name") from None
 
-    def _finish(
-        self,
-        key: tuple[str, int],
-        pending: asyncio.Future[list[AddressInfo]],
-        result: list[AddressInfo] | OSError,
-    ) -> None:
-        del self._pending[key]
-        if isinstance(result, OSError):
-            pending.set_exception(result)
-        else:
-            pending.set_result(result)
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class EnvironmentProxies:
