@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Self
@@ -67,7 +69,7 @@ class ManagedClient(httpx.AsyncClient):
         self._headers = defaults.Headers(self.headers)
         self._cookies = defaults.Cookies()
         self._timeout = defaults.Timeout(self.timeout)
-        self._event_hooks = defaults.EventHooks()
+        self._event_hooks = defaults.EventHooks(self.event_hooks)
         self._merged = lru_cache(256)(super()._merge_url)
         self._marks = {"upstream": name, "status": None, "attempts": 0}
         self._now = asyncio.get_running_loop().time
@@ -115,7 +117,16 @@ class ManagedClient(httpx.AsyncClient):
         """Leave the client open, as ``aclose`` does."""
 
     async def aclose(self) -> None:
-        """Do nothing: others use the client as well. The lifespan closes it (clients.py)."""
+        """Do nothing, because others use the client as well."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[None]:
+        """Open the client and close it for good; for the lifespan alone."""
+        await super().__aenter__()
+        try:
+            yield
+        finally:
+            await super().__aexit__()
 
 
 class _Marked(Layer):

@@ -157,8 +157,8 @@ async def _open(
     managed = build(name, settings, Engine(settings), count_for)
     fields = {"upstream": name or "default", "client_id": id(managed.client)}
     try:
-        log.info("client opened", extra=fields)
-        yield managed
+        async with managed.client.opened():
+            log.info("client opened", extra=fields)
+            yield managed
     finally:
-        await httpx.AsyncClient.aclose(managed.client)  # its own does nothing
         log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})

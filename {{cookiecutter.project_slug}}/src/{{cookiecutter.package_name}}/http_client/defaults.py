@@ -75,10 +75,10 @@ class _Jar(CookieJar):
 
 
 class EventHooks(dict[str, list[Callable[..., Any]]]):
-    """None: a hook would run for every caller."""
+    """Run for every call."""
 
-    def __init__(self) -> None:
-        super().__init__(request=_Hooks(), response=_Hooks())
+    def __init__(self, hooks: dict[str, list[Callable[..., Any]]]) -> None:
+        super().__init__({name: _Hooks(each) for name, each in hooks.items()})
 
     __setitem__ = __delitem__ = __ior__ = _refuse("event_hooks")
     clear = pop = popitem = setdefault = update = _refuse("event_hooks")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Self
+from typing import Any, Self
 
 import {{ cookiecutter.__httpx }}
 
@@ -19,6 +19,13 @@ class Layer(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self.inner = inner
         self.now = asyncio.get_running_loop().time
+
+    async def __aenter__(self) -> Self:
+        await self.inner.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self.inner.__aexit__(*error)
 
     async def aclose(self) -> None:
         await self.inner.aclose()
