@@ -21,6 +21,7 @@ TOP_LEVEL = {
     "answer_rules.py",
     "benchmarks",
     "cookiecutter.json",
+    "docs",
     "hooks",
     "pyproject.toml",
     "requirements.in",

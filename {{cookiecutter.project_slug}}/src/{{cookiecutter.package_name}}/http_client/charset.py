@@ -1,6 +1,7 @@
 """The charset of a response: which codec reads its text."""
 
 import codecs
+import contextlib
 import encodings
 from email.message import Message
 from encodings import aliases
@@ -31,18 +32,15 @@ def encoding_of(response: httpx.Response) -> str:
 def _encoding(content_type: str) -> str:
     message = Message()
     message["Content-Type"] = content_type
-    try:
+    with contextlib.suppress(LookupError, ValueError):
         charset = message.get_content_charset("utf-8")
         name = encodings.normalize_encoding(charset).replace(".", "_")
         # Python remembers each unknown name for good, so codecs.lookup() is not asked for those.
-        if name not in aliases.aliases and find_spec(f"encodings.{name}") is None:
-            return "utf-8"
-        codec = codecs.lookup(charset)
-    except (LookupError, ValueError):
-        return "utf-8"
-    if not codec._is_text_encoding or codec.name in _NOT_TEXT:
-        return "utf-8"
-    return f"lenient_{codec.name}" if codec.name.startswith(_STRICT) else charset
+        if name in aliases.aliases or find_spec(f"encodings.{name}") is not None:
+            codec = codecs.lookup(charset)
+            if codec._is_text_encoding and codec.name not in _NOT_TEXT:
+                return f"lenient_{codec.name}" if codec.name.startswith(_STRICT) else charset
+    return "utf-8"
 
 
 class _Lenient(codecs.IncrementalDecoder):

@@ -131,14 +131,16 @@ async def repeat_if_stale(
     """Send the request; once more, at once, where the server had ended an idle connection.
 
     This is connection management (RFC 9112, 9.3.1) and no retry: it costs no budget, though it
-    counts as an attempt. A request that must not be sent twice is not repeated.
+    counts as an attempt, and is for the first one alone. A request that must not be sent twice is
+    not repeated.
     """
+    attempts = request.extensions.get("attempts", 1)
     try:
         return await exchange(request)
     except StaleConnection as stale:
-        if not is_repeatable(request):
+        if attempts > 1 or not is_repeatable(request):
             raise stale.error from None
-    request.extensions["attempts"] = request.extensions.get("attempts", 0) + 1
+    request.extensions["attempts"] = attempts + 1
     try:
         return await exchange(request)
     except StaleConnection as stale:
