@@ -167,6 +167,10 @@ class Upstream:
                 _send(writer, 200, gzip.compress(b"x" * int(argument)), coding)
             case "undecodable":
                 _send(writer, 200, b"this is not gzip", "content-encoding=gzip")
+            case "endless":  # a body that the end of the connection ends, which does not come
+                writer.write(b"HTTP/1.1 200 OK\r\n\r\nsome")
+                await writer.drain()
+                return await reader.read() == b"never"
             case "upgrade":  # speaks something else from here on: it repeats what it hears
                 writer.write(b"HTTP/1.1 101 Whatever\r\nupgrade: echo\r\n\r\nhello ")
                 while data := await reader.read(100):

@@ -1,5 +1,7 @@
 import asyncio
+from collections.abc import AsyncIterator
 
+import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.errors import CircuitOpen
@@ -28,6 +30,21 @@ async def test_healthy_upstream_stays_connected(upstream: Upstream) -> None:
     async with managed_for(upstream, **BREAKER) as up:
         for path in ["/status/404", "/status/500", "/", "/status/503", "/", "/status/503"] * 3:
             await up.client.get(path)
+
+    assert up.status()["breaker"] == "closed"
+
+
+async def test_failure_of_the_callers_own_body(upstream: Upstream) -> None:
+    """What a relayed body raises, though it be httpx's, is no failure of this upstream."""
+
+    async def relayed() -> AsyncIterator[bytes]:
+        yield b"some"
+        raise httpx.ReadError("of another upstream")
+
+    async with managed_for(upstream, **BREAKER) as up:
+        for _ in range(6):
+            with pytest.raises(httpx.ReadError, match="another"):
+                await up.client.post("/", content=relayed())
 
     assert up.status()["breaker"] == "closed"
 

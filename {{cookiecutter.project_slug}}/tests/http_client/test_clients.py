@@ -3,6 +3,7 @@ import logging
 import ssl
 from pathlib import Path
 
+import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
@@ -58,6 +59,21 @@ async def test_closing_waits_no_longer_than_the_grace(
     assert "closing clients with calls in flight" in caplog.messages
     call.cancel()
     await asyncio.wait([call])
+
+
+async def test_body_cut_by_closing_is_no_success(upstream: Upstream) -> None:
+    """A body without a length ends with its connection, but not when it is this side's end."""
+    settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.1})
+    async with open_clients(settings) as clients:
+
+        async def read() -> bytes:
+            async with clients.upstreams["up"].client.stream("GET", "/endless") as response:
+                return await response.aread()
+
+        call = asyncio.create_task(read())
+        await upstream.busy()
+    with pytest.raises(httpx.ReadError):
+        await call
 
 
 async def test_timeouts_are_those_of_the_settings(upstream: Upstream) -> None:

@@ -35,6 +35,9 @@ from ..upstream import Upstream
         ("client.params = {'a': 'b'}", "client.get(url, params={...})"),
         ("client.timeout = None", "client.get(url, timeout=...)"),
         ("client.timeout.read = None", "client.get(url, timeout=...)"),
+        ("del client.timeout.read", "client.get(url, timeout=...)"),
+        ("del client.cookies.jar", 'client.get(url, headers={"Cookie": "name=value"})'),
+        ("client.headers.encoding = 'utf-16'", "client.get(url, headers={...})"),
         ("client.trust_env = True", "APP_HTTP__TRUST_ENV"),
     ],
 )

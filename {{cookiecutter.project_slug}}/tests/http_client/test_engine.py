@@ -95,6 +95,14 @@ async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> Non
     assert upstream.connections == 2
 
 
+async def test_body_left_unread_harms_no_other_call(client: httpx.AsyncClient) -> None:
+    """A connection whose reading was paused, for a body that nobody reads, is not used again."""
+    for _ in range(3):
+        async with client.stream("GET", "/large/300000"):
+            await asyncio.sleep(0.05)
+        assert (await client.get("/body", timeout=2)).status_code == 200
+
+
 async def test_upgrade_to_another_protocol(client: httpx.AsyncClient) -> None:
     """An upgrade that was asked for, as by WebSockets, goes on in httpx's ``network_stream``."""
     headers = {"Connection": "Upgrade", "Upgrade": "echo"}

@@ -110,6 +110,8 @@ def _failed(failure: BaseException | None, request: httpx.Request) -> bool | Non
     """Whether it is the upstream that failed; None if that cannot be told."""
     if failure is None:
         return False
+    if "body_failed" in request.extensions:
+        return None  # the caller's own body did
     if isinstance(failure, asyncio.CancelledError):
         # The caller left, or the total deadline cut an upstream that is too slow. uvloop rounds
         # to milliseconds, so its timers may fire that much too early.

@@ -80,13 +80,20 @@ async def _capped(chunks: AsyncIterable[bytes], max_bytes: float) -> AsyncIterat
         yield chunk
 
 
+async def _pieces(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        for start in range(0, len(chunk), _PIECE):
+            yield chunk[start : start + _PIECE]
+
+
 async def _decoded(chunks: AsyncIterable[bytes], coding: str) -> AsyncIterator[bytes]:
     """Undo one coding. Bytes after its end are ignored, as in curl, browsers and httpx."""
     decoder = None
     begun = ended = False
     data = b""
     try:
-        async for chunk in chunks:
+        # In pieces, because each gzip member copies what follows it.
+        async for chunk in _pieces(chunks):
             data = b"" if ended else data + chunk
             pending = bool(data)
             while pending and not ended:

@@ -81,6 +81,9 @@ class ManagedClient(httpx.AsyncClient):
             raise defaults.error(name)
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"the client is shared: it keeps its {name}")
+
     def _merge_url(self, url: httpx.URL | str) -> httpx.URL:
         # httpx parses what it is given, joins it to the base URL and parses that again.
         if isinstance(url, str) and len(url) <= _LONG:

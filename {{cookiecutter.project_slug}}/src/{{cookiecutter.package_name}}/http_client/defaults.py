@@ -41,6 +41,7 @@ class Headers(httpx.Headers):
     """Sent with every call."""
 
     __setitem__ = __delitem__ = update = _refuse("headers")
+    encoding = property(httpx.Headers.encoding.fget, _refuse("headers"))  # type: ignore[attr-defined]
 
 
 class Timeout(httpx.Timeout):
@@ -52,7 +53,7 @@ class Timeout(httpx.Timeout):
     def __eq__(self, other: object) -> bool:
         return httpx.Timeout(self) == other
 
-    __setattr__ = _refuse("timeout")
+    __setattr__ = __delattr__ = _refuse("timeout")
 
 
 class Cookies(httpx.Cookies):
@@ -67,7 +68,7 @@ class Cookies(httpx.Cookies):
     def __bool__(self) -> bool:
         return False  # httpx asks for each call, and looks through the jar for it
 
-    __setattr__ = _refuse("cookies")
+    __setattr__ = __delattr__ = _refuse("cookies")
 
 
 class _Jar(CookieJar):

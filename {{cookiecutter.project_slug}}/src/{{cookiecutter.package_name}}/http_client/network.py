@@ -5,9 +5,11 @@ import contextlib
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import {{ cookiecutter.__httpx }}
 from {{ cookiecutter.http_library }} import _utils
@@ -49,8 +51,15 @@ class Names:
         except UnicodeError:  # a label that is empty or too long
             raise socket.gaierror(socket.EAI_NONAME, "invalid host name") from None
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+
+class ConnectionInfo:
+    """httpx's extension ``network_stream`` of a response: what it says, not what it could do.
+
+    The connection may carry another caller's exchange already.
+    """
+
+    def __init__(self, get_extra_info: Callable[[str], Any]) -> None:
+        self.get_extra_info = get_extra_info
 
 
 class EnvironmentProxies:

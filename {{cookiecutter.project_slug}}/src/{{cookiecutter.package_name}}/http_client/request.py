@@ -88,6 +88,7 @@ class RequestBody:
         stream = request.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         self._stream = stream
+        self._request = request
         self._announced = announced_length(request)
         self.replayable = isinstance(stream, httpx.ByteStream)
         # HTTP/2 does not look at an empty one.
@@ -107,6 +108,7 @@ class RequestBody:
                 raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
         except Exception as failure:
             self.failure = failure
+            self._request.extensions["body_failed"] = True  # for the breaker
             raise
         self.whole = True
 
