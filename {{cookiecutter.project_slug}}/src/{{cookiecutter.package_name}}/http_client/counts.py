@@ -11,7 +11,6 @@ from functools import partial
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
-from limits.errors import StorageError
 from pydantic import SecretStr
 
 from .rate import Count
@@ -55,7 +54,7 @@ class Counts:
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
                 wait_s = await _wait_s(self._shared, limit, upstream)
-        except (StorageError, TimeoutError) as error:
+        except Exception as error:  # whatever its client raises: no call may fail by it
             self._leave_alone(error)
             return None
         except asyncio.CancelledError as left:  # callers with less patience must see it, too
