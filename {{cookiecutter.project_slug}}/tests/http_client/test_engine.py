@@ -103,6 +103,23 @@ async def test_body_left_unread_harms_no_other_call(client: httpx.AsyncClient) -
         assert (await client.get("/body", timeout=2)).status_code == 200
 
 
+async def test_closing_a_body_twice_harms_no_other_call(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    """Once a response is closed its connection is another caller's, to read and to end."""
+    async with client.stream("GET", "/large/10") as response:
+        await response.aread()
+        body = response.stream
+    call = asyncio.create_task(client.get("/gate"))
+    await upstream.busy()
+    assert isinstance(body, httpx.AsyncByteStream)
+    await body.aclose()
+    upstream.gate.set()
+
+    assert (await call).text == "open"
+    assert upstream.connections == 1
+
+
 async def test_upgrade_to_another_protocol(client: httpx.AsyncClient) -> None:
     """An upgrade that was asked for, as by WebSockets, goes on in httpx's ``network_stream``."""
     headers = {"Connection": "Upgrade", "Upgrade": "echo"}

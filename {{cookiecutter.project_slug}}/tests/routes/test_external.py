@@ -78,7 +78,7 @@ async def test_stream_that_fails(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "passed_on"),
+    ("sent", "passed_on"),
     [
         ("text/plain;charset=zlib", "text/plain;charset=zlib"),
         ("text/plain;charset=utf-7", "text/plain;charset=utf-7"),
@@ -89,11 +89,11 @@ async def test_stream_that_fails(upstream: Upstream) -> None:
     ],
 )
 async def test_any_content_type(
-    service: httpx.AsyncClient, upstream: Upstream, told: str, passed_on: str
+    service: httpx.AsyncClient, upstream: Upstream, sent: str, passed_on: str
 ) -> None:
     """Whatever an upstream says its body is, it is answered; a type that cannot be sent is text."""
     upstream.body = b"a lone surrogate: +2AA-"
-    url = {"url": f"{upstream.url}/body?content-type={told}"}
+    url = {"url": f"{upstream.url}/body?content-type={sent}"}
     whole = await service.get("/external", params=url)
     streamed = await service.get("/external/stream", params=url)
 

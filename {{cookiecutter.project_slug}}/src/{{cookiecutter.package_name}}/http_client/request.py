@@ -18,6 +18,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # A line break in a value, or a blank at its ends (RFC 9110, 5.5), where \0 separates the values.
 _BAD_VALUE = re.compile(rb"[\n\v\f\r]|\0[ \t]|[ \t]\0")
 _TARGET = re.compile(rb"[!-~]+")
+_DIGITS = 20  # of a length at most, as in h11; Python refuses to read thousands
 _PIECE = 64 * 1024
 
 
@@ -30,7 +31,7 @@ def check(request: httpx.Request) -> bytes:
     """
     if request.url.scheme not in {"http", "https"}:
         raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://")
-    if not _TOKEN.fullmatch(request.method.encode()) or request.method == "CONNECT":
+    if not _TOKEN.fullmatch(request.method.encode("utf-8", "replace")) or request.method == "CONNECT":
         raise httpx.LocalProtocolError("invalid request: method")
     if not request.url.raw_host or not _TARGET.fullmatch(target_of(request)):
         raise httpx.LocalProtocolError("invalid request: URL")
@@ -66,22 +67,22 @@ def _check_framing(request: httpx.Request, lengths: int, codings: int) -> None:
 
 def target_of(request: httpx.Request) -> bytes:
     """The request's target (RFC 9112, 3.2): what httpx's extension of this name asks for."""
-    target: bytes = request.extensions.get("target", request.url.raw_path)
-    return target
+    target: bytes | str = request.extensions.get("target", request.url.raw_path)
+    return target.encode() if isinstance(target, str) else target
 
 
 def announced_length(request: httpx.Request) -> int | None:
     """The request's ``Content-Length``; None if it has none, or one that is not a number."""
     value = request.headers.get("Content-Length", "")
-    return int(value) if value.isascii() and value.isdecimal() else None
+    return int(value) if len(value) <= _DIGITS and value.isascii() and value.isdecimal() else None
 
 
 class RequestBody:
     """A request's body, in pieces of at most 64 KiB, so that each has the write timeout.
 
     ``whole`` says whether all of it has been taken, ``replayable`` whether it can be taken again;
-    ``failure`` is what the caller's own generator raised. Raises httpx.LocalProtocolError at the first byte past its
-    ``Content-Length``, and at the end of a body that is shorter.
+    ``failure`` is what the caller's own generator raised. Raises httpx.LocalProtocolError at the
+    first byte past its ``Content-Length``, and at the end of a body that is shorter.
     """
 
     def __init__(self, request: httpx.Request) -> None:
