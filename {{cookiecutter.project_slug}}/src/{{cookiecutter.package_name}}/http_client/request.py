@@ -31,7 +31,8 @@ def check(request: httpx.Request) -> bytes:
     """
     if request.url.scheme not in {"http", "https"}:
         raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://")
-    if not _TOKEN.fullmatch(request.method.encode("utf-8", "replace")) or request.method == "CONNECT":
+    method = request.method.encode("utf-8", "replace")
+    if not _TOKEN.fullmatch(method) or method == b"CONNECT":
         raise httpx.LocalProtocolError("invalid request: method")
     if not request.url.raw_host or not _TARGET.fullmatch(target_of(request)):
         raise httpx.LocalProtocolError("invalid request: URL")
