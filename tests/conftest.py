@@ -1,5 +1,6 @@
 """What tests use to render the template: `bake` in this process, `cookiecutter` as a command."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -68,10 +69,12 @@ class Project:
         command = [sys.executable, "-m", str(self.answers["package_name"])]
         return Service(command, self.path, PYTHONPATH="src", **environment)
 
-    def run(self, tool: str, *args: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, tool: str, *args: str, flags: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Run a tool of the tests' own environment, which holds what any project needs."""
         done = subprocess.run(
-            [sys.executable, "-m", tool, *args],
+            [sys.executable, *flags, "-m", tool, *args],
             cwd=self.path,
             env=clean_environment() | {"PYTHONPATH": "src"},
             stdin=subprocess.DEVNULL,
@@ -82,6 +85,12 @@ class Project:
         )
         assert done.returncode == 0, f"{tool} {' '.join(args)}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def report(self, program: str, *args: str, flags: tuple[str, ...] = ()) -> Any:
+        """What a module in the project's directory prints, as JSON; warnings are errors."""
+        done = self.run(program, *args, flags=("-W", "error", *flags))
+        assert done.stderr == ""
+        return json.loads(done.stdout)
 
 
 class Bake(Protocol):

@@ -1,15 +1,13 @@
 """What these tests share: each combination of client library and pool, run as a process."""
 
 import importlib.util
-import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import EVERYTHING, Bake, Project
-from loopback import Service, clean_environment
+from loopback import Service
 
 PROGRAMS = Path(__file__).parent / "programs"
 COMBINATIONS = {
@@ -46,19 +44,7 @@ class Generated:
 
     def report(self, program: str, *args: str) -> Any:
         """What a program prints, as JSON; it finds the service's code and its tests'."""
-        done = subprocess.run(
-            [sys.executable, "-W", "error", program, *args],
-            cwd=self.path,
-            env=clean_environment() | {"PYTHONPATH": "src"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        return json.loads(done.stdout)
+        return self.project.report(program.removesuffix(".py"), *args)
 
 
 @pytest.fixture(scope="session")
