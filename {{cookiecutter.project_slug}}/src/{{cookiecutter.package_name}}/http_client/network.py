@@ -25,6 +25,14 @@ def ssl_context(ca_bundle: Path | None, trust_env: bool) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_bundle)
 
 
+def open_socket(address: tuple[int, int, int, str, Any]) -> socket.socket:
+    """A socket for an address, of which the kernel notices if its peer is gone without a word."""
+    family, kind, protocol, _, _ = address
+    opened = socket.socket(family, kind, protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return opened
+
+
 def is_readable(fileno: int) -> bool:
     """Whether something has arrived at a socket, or its end; asked of each idle connection."""
     if not hasattr(select, "poll"):  # Windows

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
 
 import {{ cookiecutter.__httpx }}
 
@@ -18,12 +19,24 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # A line break in a value, or a blank at its ends (RFC 9110, 5.5), where \0 separates the values.
 _BAD_VALUE = re.compile(rb"[\n\v\f\r]|\0[ \t]|[ \t]\0")
 _TARGET = re.compile(rb"[!-~]+")
-_DIGITS = 20  # of a length at most, as in h11; Python refuses to read thousands
+_LENGTH = re.compile(rb"[0-9]{1,20}")  # h11 takes as many
 _PIECE = 64 * 1024
 
 
-def check(request: httpx.Request) -> bytes:
-    """The request's header fields, as HTTP/1.1 writes them.
+class Checked(NamedTuple):
+    """What an engine needs to know of a request that it may send."""
+
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    """As they are written: Host comes first (RFC 9110, 7.2)."""
+    by_name: dict[bytes, bytes]
+    """The same by their names in small letters."""
+    length: int | None
+    """Its ``Content-Length``."""
+
+
+def check(request: httpx.Request) -> Checked:
+    """Judge a request.
 
     Raises httpx.UnsupportedProtocol for a URL that is neither http nor https, and
     httpx.LocalProtocolError for a method, target or header that a server could read as another,
@@ -34,7 +47,9 @@ def check(request: httpx.Request) -> bytes:
     method = request.method.encode("utf-8", "replace")
     if not _TOKEN.fullmatch(method) or method == b"CONNECT":
         raise httpx.LocalProtocolError("invalid request: method")
-    if not request.url.raw_host or not _TARGET.fullmatch(target_of(request)):
+    target = request.extensions.get("target", request.url.raw_path)  # RFC 9112, 3.2
+    target = target.encode() if isinstance(target, str) else target
+    if not request.url.raw_host or not _TARGET.fullmatch(target):
         raise httpx.LocalProtocolError("invalid request: URL")
     headers = request.headers.raw
     names = [name.lower() for name, _ in headers]
@@ -45,37 +60,28 @@ def check(request: httpx.Request) -> bytes:
         raise httpx.LocalProtocolError("invalid request: header value")
     if names.count(b"host") != 1:
         raise httpx.LocalProtocolError("invalid request: one Host header is needed")
-    _check_framing(request, names.count(b"content-length"), names.count(b"transfer-encoding"))
-    if names[0] != b"host":  # first, as RFC 9110, 7.2 asks for
-        headers.insert(0, headers.pop(names.index(b"host")))
-    return b"".join([b"%b: %b\r\n" % field for field in headers])
-
-
-def _check_framing(request: httpx.Request, lengths: int, codings: int) -> None:
-    if lengths + codings > 1:
+    if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
         raise httpx.LocalProtocolError("invalid request: more than one length")
-    if codings and request.headers["Transfer-Encoding"].lower() != "chunked":
+    by_name = {name: value for name, (_, value) in zip(names, headers, strict=True)}
+    length = _length_of(request, by_name)
+    if names[0] != b"host":
+        headers.insert(0, headers.pop(names.index(b"host")))
+    return Checked(target, headers, by_name, length)
+
+
+def _length_of(request: httpx.Request, headers: dict[bytes, bytes]) -> int | None:
+    coding, announced = headers.get(b"transfer-encoding"), headers.get(b"content-length")
+    if coding is not None and coding.lower() != b"chunked":
         raise httpx.LocalProtocolError("invalid request: Transfer-Encoding must be chunked")
-    if lengths and announced_length(request) is None:
+    if announced is not None and not _LENGTH.fullmatch(announced):
         raise httpx.LocalProtocolError("invalid request: Content-Length is not a number")
+    length = None if announced is None else int(announced)
     if isinstance(request.stream, httpx.ByteStream):
-        size = sum(map(len, request.stream))
-        if not codings and size != (announced_length(request) or 0):
+        if coding is None and sum(map(len, request.stream)) != (length or 0):
             raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
-    elif not lengths + codings:
+    elif coding is None and length is None:
         raise httpx.LocalProtocolError("invalid request: a body needs a length")
-
-
-def target_of(request: httpx.Request) -> bytes:
-    """The request's target (RFC 9112, 3.2): what httpx's extension of this name asks for."""
-    target: bytes | str = request.extensions.get("target", request.url.raw_path)
-    return target.encode() if isinstance(target, str) else target
-
-
-def announced_length(request: httpx.Request) -> int | None:
-    """The request's ``Content-Length``; None if it has none, or one that is not a number."""
-    value = request.headers.get("Content-Length", "")
-    return int(value) if len(value) <= _DIGITS and value.isascii() and value.isdecimal() else None
+    return length
 
 
 class RequestBody:
@@ -86,12 +92,12 @@ class RequestBody:
     first byte past its ``Content-Length``, and at the end of a body that is shorter.
     """
 
-    def __init__(self, request: httpx.Request) -> None:
+    def __init__(self, request: httpx.Request, length: int | None) -> None:
         stream = request.stream
         assert isinstance(stream, httpx.AsyncByteStream)
         self._stream = stream
         self._request = request
-        self._announced = announced_length(request)
+        self._length = length
         self.replayable = isinstance(stream, httpx.ByteStream)
         # HTTP/2 does not look at an empty one.
         self.whole = isinstance(stream, httpx.ByteStream) and not any(stream)
@@ -102,11 +108,11 @@ class RequestBody:
         try:
             async for chunk in self._stream:
                 size += len(chunk)
-                if self._announced is not None and size > self._announced:
+                if self._length is not None and size > self._length:
                     break
                 for start in range(0, len(chunk), _PIECE):
                     yield chunk[start : start + _PIECE]
-            if self._announced is not None and size != self._announced:
+            if self._length is not None and size != self._length:
                 raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
         except Exception as failure:
             self.failure = failure
