@@ -192,6 +192,35 @@ class Upstream:
         return True
 
 
+@dataclass
+class Tunnel:
+    """A proxy that joins its caller with the host that a CONNECT names."""
+
+    heads: list[str] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        host, _, port = self.heads[-1].split(" ")[1].rpartition(":")
+        beyond_reader, beyond_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(_pass_on(reader, beyond_writer), _pass_on(beyond_reader, writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
+
+
 def _send(writer: asyncio.StreamWriter, status: int, body: bytes, header: str = "") -> None:
     """A whole response; ``header`` is one more of its headers, as name=value."""
     head = f"HTTP/1.1 {status} Whatever\r\ncontent-length: {len(body)}\r\n{_field(header)}\r\n"

@@ -1,18 +1,24 @@
 """What the layers rely on: one connection is reused, and errors mean what httpx says."""
 
 import asyncio
+import base64
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import {{ cookiecutter.__httpx }}
 import pytest
 import trustme
 
+from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.http_client.network import ssl_context
+from {{ cookiecutter.package_name }}.settings import Settings
 
 from ..service import client_for, streamed
-from ..upstream import Upstream
+from ..upstream import Tunnel, Upstream
 
 
 async def test_one_connection_serves_sequential_calls(
@@ -95,12 +101,13 @@ async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> Non
     assert upstream.connections == 2
 
 
-async def test_body_left_unread_harms_no_other_call(client: httpx.AsyncClient) -> None:
-    """A connection whose reading was paused, for a body that nobody reads, is not used again."""
-    for _ in range(3):
-        async with client.stream("GET", "/large/300000"):
-            await asyncio.sleep(0.05)
-        assert (await client.get("/body", timeout=2)).status_code == 200
+async def test_body_left_unread_harms_no_other_call(upstream: Upstream) -> None:
+    """A connection that was not read any more, for a body that nobody took, is not used again."""
+    async with client_for(upstream, max_attempts=1) as client:
+        for _ in range(3):
+            async with client.stream("GET", "/large/300000"):
+                await asyncio.sleep(0.05)
+            assert (await client.get("/body", timeout=2)).status_code == 200
 
 
 async def test_closing_a_body_twice_harms_no_other_call(
@@ -166,13 +173,9 @@ async def test_upstream_that_does_not_read(upstream: Upstream) -> None:
             await client.post("/deaf", content=b"x" * 30_000_000, timeout=timeout)
 
 
-async def test_tls(tmp_path: Path) -> None:
+async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate is trusted through CA_BUNDLE, read once for all, and not without it."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    bundle = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(bundle))
+    context, bundle = authority_for(tmp_path)
     async with Upstream(tls=context) as upstream:
         async with client_for(upstream, ca_bundle=bundle) as client:
             assert (await client.get("/")).status_code == 200
@@ -180,7 +183,26 @@ async def test_tls(tmp_path: Path) -> None:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await client.get("/")
 
+        # A name may end with a dot, which its certificate does not have.
+        look_up = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, *args, **more: look_up(host[:-1], *args, **more)
+        )
+        upstream.url = upstream.url.replace("localhost", "localhost.")
+        async with client_for(upstream, ca_bundle=bundle) as client:
+            assert (await client.get("/")).status_code == 200
+
     assert ssl_context(bundle, False) is ssl_context(bundle, False)
+
+
+def authority_for(directory: Path) -> tuple[ssl.SSLContext, Path]:
+    """TLS for a server at localhost, and the file of its certificate authority."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    bundle = directory / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    return context, bundle
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -189,7 +211,7 @@ async def test_proxy_of_the_environment(
 ) -> None:
     """HTTP_PROXY counts with TRUST_ENV, and only then, but not where NO_PROXY says."""
     async with Upstream() as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:pass@"))
+        monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:gr%C3%BCn@"))
         async with client_for(upstream, trust_env=trusted) as client:
             await client.get("/through")
         monkeypatch.setenv("no_proxy", "localhost,[::1],10.0.0.0/8")
@@ -197,9 +219,73 @@ async def test_proxy_of_the_environment(
             await client.get("/straight")
 
     assert [request.target for request in proxy.seen] == [f"{upstream.url}/through"] * trusted
-    assert all("proxy-authorization" in request.headers for request in proxy.seen)
+    credentials = "Basic " + base64.b64encode("user:grün".encode()).decode()
+    assert {request.headers["proxy-authorization"] for request in proxy.seen} <= {credentials}
     straight = ["/through"] * (not trusted) + ["/straight"]
     assert [request.target for request in upstream.seen] == straight
+
+
+async def test_tunnel_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS goes through HTTPS_PROXY in one tunnel, which is asked for with the credentials."""
+    context, bundle = authority_for(tmp_path)
+    async with Upstream(tls=context) as upstream, Tunnel() as proxy:
+        monkeypatch.setenv("https_proxy", f"http://user:pass@localhost:{proxy.port}")
+        async with client_for(upstream, trust_env=True, ca_bundle=bundle) as client:
+            bodies = [(await client.post("/", content=b"order")).status_code for _ in range(2)]
+
+    assert bodies == [200, 200]
+    assert len(proxy.heads) == 1
+    assert proxy.heads[0].startswith(f"CONNECT localhost:{upstream.url.rpartition(':')[2]} ")
+    assert "basic dxnlcjpwyxnz" in proxy.heads[0].lower()
+    assert [request.headers.get("proxy-authorization") for request in upstream.seen] == [None] * 2
+
+
+async def test_look_up_that_hangs_holds_up_no_other(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each client looks names up in threads of its own, more of which hang than the loop has."""
+    looking_up, hung = socket.getaddrinfo, threading.Event()
+
+    def hang(host: str, *args: Any, **options: Any) -> Any:
+        if host == "slow.test":
+            hung.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return looking_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    settings = Settings.model_validate(
+        {
+            "upstreams": {
+                "slow": {"base_url": "http://slow.test", "max_attempts": 1},
+                "quick": {"base_url": upstream.url},
+            }
+        }
+    )
+    async with open_clients(settings) as clients:
+        slow = [asyncio.create_task(clients.upstreams["slow"].client.get("/")) for _ in range(40)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(4):
+            answer = await clients.upstreams["quick"].client.get("/")
+        hung.set()
+        failures = await asyncio.gather(*slow, return_exceptions=True)
+
+    assert answer.status_code == 200
+    assert {type(failure) for failure in failures} == {httpx.ConnectError}
+
+
+async def test_name_that_moves(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next attempt after a refusal calls a name at its new address."""
+    looking_up, addresses = socket.getaddrinfo, iter(["127.0.0.2", "127.0.0.1"])
+
+    def move(host: str, *args: Any, **options: Any) -> Any:
+        return looking_up(next(addresses) if host == "moving.test" else host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", move)
+    upstream.url = upstream.url.replace("localhost", "moving.test")
+    async with client_for(upstream) as client:
+        response = await client.post("/", content=b"order")
+
+    assert (response.status_code, len(upstream.seen)) == (200, 1)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, ZeroDivisionError])
