@@ -32,7 +32,7 @@ def code_lines(path: Path) -> int:
     return len(code - documentation)
 
 
-@pytest.mark.parametrize(("part", "most"), [("src", 2380), ("tests", 2000)])
+@pytest.mark.parametrize(("part", "most"), [("src", 2390), ("tests", 2100)])
 def test_the_default_project_is_small(bake: Bake, part: str, most: int) -> None:
     """Whoever raises these numbers says in DECISIONS.md what was worth it."""
     lines = {path: code_lines(path) for path in (bake().path / part).rglob("*.py")}
