@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from starlette.types import Send
 
 from ..http_client.client import parsed_url
-from ..http_client.dependency import open_clients_of
-from ..http_client.errors import URLNotAllowed
+from ..http_client.dependencies import clients_of
+from ..http_client.layers.origin_guard import URLNotAllowed
 from ..problems import RESPONSES
 
 # Servers refuse to send control characters (RFC 9110, 5.5).
@@ -48,7 +48,7 @@ async def stream(caller: Request, url: Target = None) -> Response:
 
 
 def _allowed(caller: Request, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
-    clients = open_clients_of(caller)
+    clients = clients_of(caller)
     if url is None:
         first = next(iter(clients.upstreams.values()), None)
         if first is None:

@@ -23,7 +23,6 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     return {
         "status": status,
         "upstreams": {
-            name: managed.status()
-            for name, managed in (clients.upstreams if clients else {}).items()
+            name: stack.gauges() for name, stack in (clients.upstreams if clients else {}).items()
         },
     }

@@ -19,7 +19,7 @@ _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 PROBES = {"/livez", "/readyz"}
 
 
-class RequestID:
+class RequestMiddleware:
     """Take the caller's ``X-Request-ID`` if it is harmless, else mint one; return and log it."""
 
     def __init__(self, app: ASGIApp) -> None:
