@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 TEMPLATE = Path(__file__).parent.parent
-sys.path.insert(0, str(TEMPLATE / "tests"))
+sys.path.insert(0, str(TEMPLATE))
 
-from loopback import HOST, Service  # noqa: E402 - found by the line above
+from support.loopback import HOST, Service  # noqa: E402 - found by the line above
 
 RESULTS = Path(__file__).with_name("results")
 # A service has the first core for itself; the upstream and the load share the others.

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 from machine import rendered, upstream_of
 
-from loopback import HOST, Service  # isort: skip - found by the line above
+from support.loopback import HOST, Service  # isort: skip - found by the line above
 
 CONTENDERS = Path(__file__).with_name("contenders")
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
