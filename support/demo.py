@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from support.command import run
-from support.loopback import BrokenPromiseError, Service, Upstream
+from support.loopback import RecordingUpstream
+from support.process import BrokenPromiseError, run
+from support.service import Service
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
@@ -25,7 +26,7 @@ def main() -> None:
     say("cd build/my-service", "$")
     do("uv sync --quiet", PROJECT)
 
-    with Upstream() as upstream:
+    with RecordingUpstream() as upstream:
         heading("3. Run it, with a small upstream on this machine in httpbin's place")
         variable = "APP_UPSTREAMS__HTTPBIN__BASE_URL"
         say(f"export {variable}={upstream.base_url}", "$")
@@ -52,7 +53,7 @@ def main() -> None:
     say("Where uv is installed, `make run` is the same with logs for people.")
 
 
-def call(service: Service, upstream: Upstream) -> None:
+def call(service: Service, upstream: RecordingUpstream) -> None:
     started = time.perf_counter()
     answer = service.get("/external")
     milliseconds = (time.perf_counter() - started) * 1000

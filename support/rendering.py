@@ -1,17 +1,24 @@
 """Rendered projects, and the `cookiecutter` command."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
+
+from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 
 import answer_rules
-from support.loopback import Service, clean_environment
+from support.process import clean_environment, execute
+from support.repository import ROOT
+from support.service import Service
 
-# Every part that can be chosen, but for one of the two pipelines; and none.
+# Every part that can be chosen, with one of the two pipelines; and nothing.
 EVERYTHING: dict[str, object] = {
     "http_library": "httpx2",
     "http_transport": "httpcore",
@@ -65,25 +72,47 @@ class Project:
     def run(
         self, tool: str, *args: str, flags: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run a tool of the tests' own environment, which holds what any project needs."""
-        done = subprocess.run(
-            [sys.executable, *flags, "-m", tool, *args],
-            cwd=self.path,
-            env=clean_environment() | {"PYTHONPATH": "src"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        """Run a tool of the tests' own environment, which must succeed."""
+        command = [sys.executable, *flags, "-m", tool, *args]
+        done = execute(command, self.path, env=clean_environment() | {"PYTHONPATH": "src"})
         assert done.returncode == 0, f"{tool} {' '.join(args)}\n{done.stdout}\n{done.stderr}"
         return done
 
     def report(self, program: str, *args: str, flags: tuple[str, ...] = ()) -> Any:
-        """What a module in the project's directory prints, as JSON; warnings are errors."""
+        """Return the JSON that a module in the project's directory prints; warnings are errors."""
         done = self.run(program, *args, flags=("-W", "error", *flags))
         assert done.stderr == ""
         return json.loads(done.stdout)
+
+
+def copy_template(directory: Path) -> Path:
+    """Copy the template without the rest of the repository, as a clone without history has it."""
+    directory.mkdir()
+    ignored = shutil.ignore_patterns("__pycache__", ".*cache")
+    for name in PARTS:
+        part = ROOT / name
+        if part.is_dir():
+            shutil.copytree(part, directory / name, ignore=ignored)
+        else:
+            shutil.copy(part, directory)
+    return directory
+
+
+def render(template: Path, output: Path, answers: dict[str, object], *, hooks: bool = True) -> Path:
+    """Render by cookiecutter's Python API, without a configuration; hooks find no uv or git."""
+    output.mkdir(parents=True, exist_ok=True)
+    config = output / "config.yaml"
+    config.write_text(f"{{cookiecutters_dir: '{output}', replay_dir: '{output / 'replay'}'}}\n")
+    with patch.dict(os.environ, PATH=""):
+        project = cookiecutter(
+            str(template),
+            no_input=True,
+            extra_context=answers,
+            output_dir=str(output),
+            config_file=str(config),
+            accept_hooks=hooks,
+        )
+    return Path(project)
 
 
 class Bake(Protocol):
@@ -107,16 +136,9 @@ class Cookiecutter:
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).with_name("cookiecutter"), *args],
-            cwd=cwd or self.cwd,
-            env=self.environment() | (env or {}),
-            input=input or "",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [Path(sys.executable).with_name("cookiecutter"), *args]
+        environment = self.environment() | (env or {})
+        return execute(command, cwd or self.cwd, env=environment, input=input or "")
 
     def environment(self) -> dict[str, str]:
         """This environment with another home, no configuration, and neither uv nor git."""

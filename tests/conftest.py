@@ -1,51 +1,50 @@
 """What tests use to render the template: `bake` in this process, `cookiecutter` as a command."""
 
-import os
+import contextlib
+import hashlib
+import json
 import shutil
+import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
-from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
 
 import answer_rules
 from support.generated import COMBINATIONS, Generated
-from support.rendering import EVERYTHING, PARTS, Bake, Cookiecutter, Project
-from support.repository import ROOT
+from support.rendering import EVERYTHING, Bake, Cookiecutter, Project, copy_template, render
+
+
+@pytest.fixture(scope="session")
+def shared_directory(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One directory for all processes of a test run."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own if worker_id == "master" else own.parent) / "shared"
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template without the rest of the repository, as a clone without history would be."""
-    copy = tmp_path_factory.mktemp("template") / "fastapi-template"
-    copy.mkdir()
-    for name in PARTS:
-        part = ROOT / name
-        if part.is_dir():
-            shutil.copytree(
-                part, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".*cache")
-            )
-        else:
-            shutil.copy(part, copy)
-    return copy
+    """The template without the rest of the repository."""
+    return copy_template(tmp_path_factory.mktemp("template") / "fastapi-template")
 
 
 @pytest.fixture(scope="session")
-def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """Render with cookiecutter's Python API, and hooks that find neither uv nor git."""
-    config = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
-    config.write_text(f"{{cookiecutters_dir: '{config.parent}', replay_dir: '{config.parent}'}}\n")
+def bake(template: Path, shared_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """Render each set of answers once per test run; each call returns a copy of its own."""
 
     def bake(**answers: object) -> Project:
-        with patch.dict(os.environ, PATH=""):
-            written = render(
-                str(template),
-                no_input=True,
-                extra_context=answers,
-                output_dir=str(tmp_path_factory.mktemp("baked")),
-                config_file=str(config),
-            )
-        return Project(Path(written), answer_rules.completed(answers))
+        name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
+        rendered = shared_directory / f"project-{name}"
+        if not rendered.exists():
+            building = Path(tempfile.mkdtemp(dir=shared_directory))
+            render(template, building, answers).rename(building / "project")
+            with contextlib.suppress(OSError):  # another process was faster
+                (building / "project").rename(rendered)
+        complete = answer_rules.completed(answers)
+        path = tmp_path_factory.mktemp("baked") / str(complete["project_slug"])
+        shutil.copytree(rendered, path, symlinks=True)
+        return Project(path, complete)
 
     return bake
 

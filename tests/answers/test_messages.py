@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command import run
+from support.process import run
 from support.repository import ROOT
 
 PROMPT = "$ "

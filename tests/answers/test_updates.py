@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import answer_rules
-from support.loopback import clean_environment
+from support.process import clean_environment
 from support.rendering import Project
 
 EVERYTHING = {

@@ -30,9 +30,9 @@ from unittest.mock import MagicMock, patch
 
 import charset_normalizer
 import pytest
-from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
 
-ROOT = Path(__file__).parents[2]
+from support.rendering import render
+from support.repository import ROOT
 
 # Each heading of docs/differences.md, with the tests that fail for that reason.
 EXPECTED: dict[str, tuple[str, ...]] = {
@@ -373,22 +373,6 @@ def last_error(text: str) -> str:
     return errors[-1].removeprefix("E").strip() if errors else text.splitlines()[-1]
 
 
-def render_project(library: str, transport: str, directory: Path) -> Path:
-    """Render a project without upstreams from the working tree."""
-    config = directory / "config.yaml"
-    config.write_text(f"{{cookiecutters_dir: '{directory}', replay_dir: '{directory}'}}\n")
-    answers = {"http_library": library, "http_transport": transport, "upstreams": ""}
-    project = render(
-        str(ROOT),
-        no_input=True,
-        extra_context=answers,
-        output_dir=str(directory),
-        config_file=str(config),
-        accept_hooks=False,
-    )
-    return Path(project)
-
-
 def copy_suite(checkout: Path, directory: Path) -> None:
     """Copy the suite, and correct the one header value that most header tests compare."""
     shutil.copytree(checkout / "tests", directory / "tests")
@@ -469,7 +453,8 @@ def main() -> int:
         if library == "httpx" and probe.connect_ex(("127.0.0.1", 8000)) == 0:
             parser.error("port 8000 is in use, but the suite's server listens there")
     with tempfile.TemporaryDirectory() as directory:
-        project = render_project(library, options.transport, Path(directory))
+        answers = {"http_library": library, "http_transport": options.transport, "upstreams": ""}
+        project = render(ROOT, Path(directory) / "rendered", answers, hooks=False)
         copy_suite(checkout, Path(directory))
         results = run_suite(library, Path(directory), project, options.keyword)
         os.chdir(ROOT)

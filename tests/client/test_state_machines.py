@@ -129,7 +129,7 @@ SCHEDULES = st.lists(
 
 
 @dataclass(frozen=True)
-class Service:
+class ExploredService:
     """What is explored of a rendered service."""
 
     httpx: Any
@@ -158,7 +158,7 @@ class CallerError(Exception):
 class Exploration:
     """A managed client on a scripted engine, and the calls made with it."""
 
-    def __init__(self, service: Service, chosen: dict[str, Any], closing_s: float) -> None:
+    def __init__(self, service: ExploredService, chosen: dict[str, Any], closing_s: float) -> None:
         self.loop = VirtualTimeLoop()
         self.unhandled: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
@@ -325,13 +325,13 @@ async def one_piece() -> AsyncIterator[bytes]:
 
 
 @pytest.fixture(scope="module", params=["httpx", "httpx2"])
-def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[ExploredService]:
     """A service's own modules, imported into this process under a name of their own."""
     package = f"explored_with_{request.param}"
     project = bake(http_library=request.param, package_name=package)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(project.path / "src")
-        service = Service(
+        service = ExploredService(
             httpx=importlib.import_module(request.param),
             clients=importlib.import_module(f"{package}.http_client.clients"),
             errors=importlib.import_module(f"{package}.http_client.errors"),
@@ -368,7 +368,7 @@ def garbage_on_demand() -> Iterator[None]:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_whatever_the_order_no_promise_is_broken(
-    service: Service,
+    service: ExploredService,
     chosen: dict[str, Any],
     closing_s: float,
     schedule: list[Arrive | Cancel | Turn | Wait],

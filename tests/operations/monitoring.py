@@ -12,8 +12,8 @@ from urllib.parse import quote
 import yaml
 
 from support.generated import Generated
-from support.loopback import Service
 from support.rendering import Project
+from support.service import Service
 
 DASHBOARD = "monitoring/dashboard.json"
 ALERTS = "monitoring/alerts.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from support.loopback import HOST, Upstream
+from support.loopback import HOST, RecordingUpstream
 from support.rendering import Bake
 
 
@@ -44,7 +44,7 @@ def test_try_it_out(bake: Bake, page: Page, tmp_path: Path) -> None:
     page.on("requestfailed", lambda request: troubles.append(request.url))
 
     with (
-        Upstream() as upstream,
+        RecordingUpstream() as upstream,
         project.start(APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service,
     ):
         page.goto(f"http://{HOST}:{service.port}/docs")

@@ -17,9 +17,9 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from support.command import run
-from support.loopback import Service, clean_environment
+from support.process import clean_environment, run
 from support.rendering import EVERYTHING, Bake, Project
+from support.service import Service
 
 CONTAINER = {".dockerignore", "Dockerfile", "compose.yaml"}
 BASE = "deploy/base"

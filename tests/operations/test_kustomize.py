@@ -1,13 +1,12 @@
 """The Kubernetes manifests as `kubectl kustomize` renders them. A group: it needs kubectl."""
 
-import subprocess
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from support.loopback import clean_environment
+from support.process import execute
 from support.rendering import EVERYTHING, Bake, Project
 
 Manifest = dict[str, Any]
@@ -25,14 +24,7 @@ def rendered(project: Project) -> list[Manifest]:
 
 def render(project: Project) -> list[Manifest]:
     """What the example overlay applies; kubectl warns of fields that it is about to drop."""
-    done = subprocess.run(
-        ["kubectl", "kustomize", "deploy/overlays/example"],
-        cwd=project.path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = execute(["kubectl", "kustomize", "deploy/overlays/example"], project.path)
     assert (done.returncode, done.stderr) == (0, "")
     return list(yaml.safe_load_all(done.stdout))
 

@@ -25,7 +25,7 @@ def project(bake: Bake) -> Project:
 
 
 @dataclass(frozen=True)
-class Told:
+class Scraped:
     """What a service told after calls of every outcome."""
 
     labels: dict[str, set[str]]
@@ -35,11 +35,11 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(project: Project) -> Told:
+def told(project: Project) -> Scraped:
     return asyncio.run(scraped(project))
 
 
-async def scraped(project: Project) -> Told:
+async def scraped(project: Project) -> Scraped:
     async with watched(project) as watching:
         await watching.call(range(1))
         metrics = await asyncio.to_thread(watching.service.get, "/metrics")
@@ -52,7 +52,7 @@ async def scraped(project: Project) -> Told:
             labels.setdefault(sample.name, set()).update(found)
             if sample.name == "http_client_breaker_state":
                 breakers[sample.labels["upstream_name"]] = int(sample.value)
-    return Told(labels, breakers, ready.json["upstreams"])
+    return Scraped(labels, breakers, ready.json["upstreams"])
 
 
 def expressions(project: Project) -> list[str]:
@@ -74,7 +74,7 @@ def test_only_with_telemetry(bake: Bake, project: Project) -> None:
     assert not (without.path / "monitoring").exists()
 
 
-def test_every_metric_is_emitted(project: Project, told: Told) -> None:
+def test_every_metric_is_emitted(project: Project, told: Scraped) -> None:
     """Whatever is asked for is told by a running service, with the labels that are named."""
     wanted = [
         (metric, label)
@@ -157,7 +157,7 @@ def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
     }
 
 
-def test_what_is_chosen_counts_in_every_panel(project: Project, told: Told) -> None:
+def test_what_is_chosen_counts_in_every_panel(project: Project, told: Scraped) -> None:
     """Job and instance choose among all series, upstream among those that have one."""
     choices = variables(project)
     chosen = {"job=~'$job'", "instance=~'$instance'"}
@@ -199,7 +199,7 @@ def test_panels_can_be_told_apart(project: Project) -> None:
         assert len(references) == len(set(references)), title
 
 
-def test_the_breaker_reads_as_readyz_says(project: Project, told: Told) -> None:
+def test_the_breaker_reads_as_readyz_says(project: Project, told: Scraped) -> None:
     """The words for its states are those that the service itself uses."""
     (mapping,) = panels(project)["Circuit breaker"]["fieldConfig"]["defaults"]["mappings"]
     words = {int(value): shown["text"] for value, shown in mapping["options"].items()}

@@ -4,13 +4,7 @@ The server of these tests has a port and a directory of its own, whatever else r
 """
 
 import asyncio
-import contextlib
-import http.client
-import json
 import re
-import subprocess
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +13,16 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-from support.command import run
-from support.loopback import HOST, BrokenPromiseError, clean_environment, free_port
+from support.loopback import HOST
+from support.process import run
 from support.rendering import EVERYTHING, Bake, Project
+from support.service import Service
 
 from .monitoring import ALERTS, panels, rules, watched
 
 JOB = "my-service"
-# Time enough on a busy machine; a fraction of it is used.
-PATIENCE_S = 60
+# Generous, for busy machines.
+TIMEOUT_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +83,7 @@ STEADY = "0+10x60"
 
 
 @dataclass(frozen=True)
-class Case:
+class AlertCase:
     """Values of each series, minute by minute, and the alert that comes of them."""
 
     alert: str
@@ -99,14 +94,14 @@ class Case:
 
 
 FIRES = {
-    "no-instance": Case("ServiceDown", {}, "no instance tells its metrics", {}),
-    "broken-requests": Case(
+    "no-instance": AlertCase("ServiceDown", {}, "no instance tells its metrics", {}),
+    "broken-requests": AlertCase(
         "ServiceErrors",
         {requests(): "0+90x60", requests("502"): "0+8x60", requests("ValueError"): "0+2x60"},
         "10% of requests fail",
         {},
     ),
-    "failing-upstream": Case(
+    "failing-upstream": AlertCase(
         "UpstreamFailing",
         {
             calls(): "0+90x60",
@@ -115,76 +110,78 @@ FIRES = {
         },
         "10% of calls to api fail",
     ),
-    "limited-quota": Case("UpstreamFailing", {calls("429"): STEADY}, "100% of calls to api fail"),
-    "refused-by-the-breaker": Case(
+    "limited-quota": AlertCase(
+        "UpstreamFailing", {calls("429"): STEADY}, "100% of calls to api fail"
+    ),
+    "refused-by-the-breaker": AlertCase(
         "UpstreamFailing",
         {calls(): STEADY, calls("CircuitOpen"): STEADY},
         "50% of calls to api fail",
     ),
-    "slow-upstream": Case(
+    "slow-upstream": AlertCase(
         "UpstreamSlow",
         {within("5"): "0+90x60", within("7.5"): "0+100x60", within("+Inf"): "0+100x60"},
         "one in a hundred calls to api takes 7.25s",
     ),
-    "a-queue": Case(
+    "a-queue": AlertCase(
         "UpstreamSaturated",
         {state("waiting_requests"): "3x60", state("waiting_requests", "other"): "0x60"},
         "3 calls wait for a connection to api",
     ),
-    "open-breaker": Case(
+    "open-breaker": AlertCase(
         "UpstreamBreakerOpen",
         {state("breaker_state"): "2x60"},
         "calls to api are refused, because it is down",
     ),
-    "breaker-that-probes": Case(
+    "breaker-that-probes": AlertCase(
         "UpstreamBreakerOpen",
         {state("breaker_state"): "0 " + "2 1 " * 30},
         "calls to api are refused, because it is down",
     ),
-    "many-retries": Case(
+    "many-retries": AlertCase(
         "UpstreamRetries",
         {calls(): "0+100x60", state("request_resent_total"): "0+20x60"},
         "20% retries per call to api",
     ),
 }
 SILENT = {
-    "a-restart": Case("ServiceDown", {state("open_connections"): "0x20 stale _ 0x37"}),
-    "one-of-two-instances": Case(
+    "a-restart": AlertCase("ServiceDown", {state("open_connections"): "0x20 stale _ 0x37"}),
+    "one-of-two-instances": AlertCase(
         "ServiceDown", {**ALIVE, state("open_connections", "other"): "0x20 stale"}
     ),
-    "few-broken-requests": Case(
+    "few-broken-requests": AlertCase(
         "ServiceErrors", {requests(): "0+96x60", requests("502"): "0+4x60"}
     ),
-    "a-moment-of-broken-requests": Case(
+    "a-moment-of-broken-requests": AlertCase(
         "ServiceErrors", {requests(): STEADY, requests("500"): MOMENT}
     ),
-    "callers-who-leave": Case(
+    "callers-who-leave": AlertCase(
         "ServiceErrors",
         {requests("ConnectionError"): STEADY, requests("asyncio.CancelledError"): STEADY},
     ),
-    "no-requests": Case("ServiceErrors", {requests(): "9x60", requests("502"): "9x60"}),
-    "few-failing-calls": Case("UpstreamFailing", {calls(): "0+96x60", calls("500"): "0+4x60"}),
-    "a-moment-of-failing-calls": Case(
+    "no-requests": AlertCase("ServiceErrors", {requests(): "9x60", requests("502"): "9x60"}),
+    "few-failing-calls": AlertCase("UpstreamFailing", {calls(): "0+96x60", calls("500"): "0+4x60"}),
+    "a-moment-of-failing-calls": AlertCase(
         "UpstreamFailing", {calls(): STEADY, calls("ReadTimeout"): MOMENT}
     ),
-    "what-is-not-there": Case(
+    "what-is-not-there": AlertCase(
         "UpstreamFailing", {calls(): STEADY, calls("404"): STEADY, calls("422"): STEADY}
     ),
-    "cancelled-calls": Case("UpstreamFailing", {calls("CancelledError"): STEADY}),
-    "no-calls": Case("UpstreamFailing", {calls(): "9x60", calls("500"): "9x60"}),
-    "a-fast-upstream": Case("UpstreamSlow", {within("5"): STEADY, within("+Inf"): STEADY}),
-    "a-slow-moment": Case("UpstreamSlow", {within("5"): "0x60", within("+Inf"): MOMENT}),
-    "no-slow-calls": Case("UpstreamSlow", {within("5"): "1x60", within("+Inf"): "9x60"}),
-    "a-burst": Case("UpstreamSaturated", {state("waiting_requests"): "0 9 9 0 9 9 0x54"}),
-    "a-short-outage": Case("UpstreamBreakerOpen", {state("breaker_state"): "0 2 1 2 0x56"}),
-    "nobody-who-probes": Case("UpstreamBreakerOpen", {state("breaker_state"): "0 2 1x58"}),
-    "few-retries": Case(
+    "cancelled-calls": AlertCase("UpstreamFailing", {calls("CancelledError"): STEADY}),
+    "no-calls": AlertCase("UpstreamFailing", {calls(): "9x60", calls("500"): "9x60"}),
+    "a-fast-upstream": AlertCase("UpstreamSlow", {within("5"): STEADY, within("+Inf"): STEADY}),
+    "a-slow-moment": AlertCase("UpstreamSlow", {within("5"): "0x60", within("+Inf"): MOMENT}),
+    "no-slow-calls": AlertCase("UpstreamSlow", {within("5"): "1x60", within("+Inf"): "9x60"}),
+    "a-burst": AlertCase("UpstreamSaturated", {state("waiting_requests"): "0 9 9 0 9 9 0x54"}),
+    "a-short-outage": AlertCase("UpstreamBreakerOpen", {state("breaker_state"): "0 2 1 2 0x56"}),
+    "nobody-who-probes": AlertCase("UpstreamBreakerOpen", {state("breaker_state"): "0 2 1x58"}),
+    "few-retries": AlertCase(
         "UpstreamRetries", {calls(): "0+100x60", state("request_resent_total"): "0+5x60"}
     ),
-    "a-moment-of-retries": Case(
+    "a-moment-of-retries": AlertCase(
         "UpstreamRetries", {calls(): STEADY, state("request_resent_total"): MOMENT}
     ),
-    "retries-long-ago": Case(
+    "retries-long-ago": AlertCase(
         "UpstreamRetries", {calls(): "9x60", state("request_resent_total"): "9x60"}
     ),
 }
@@ -199,7 +196,7 @@ def test_every_alert_has_its_cases(project: Project) -> None:
 
 
 @pytest.mark.parametrize("case", FIRES.values(), ids=FIRES)
-def test_an_alert_fires(project: Project, case: Case, tmp_path: Path) -> None:
+def test_an_alert_fires(project: Project, case: AlertCase, tmp_path: Path) -> None:
     """It waits, then says of whom it speaks and what to do; of another job it says nothing."""
     rule = rules(project)[case.alert]
     expected = {
@@ -214,7 +211,7 @@ def test_an_alert_fires(project: Project, case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", SILENT.values(), ids=SILENT)
-def test_an_alert_is_silent(project: Project, case: Case, tmp_path: Path) -> None:
+def test_an_alert_is_silent(project: Project, case: AlertCase, tmp_path: Path) -> None:
     """In no minute of an hour does it wake anybody without need."""
     check(tmp_path, project, case.alert, case.values, {minute: [] for minute in range(60)})
 
@@ -250,60 +247,29 @@ def check(
 # --- A server that scrapes a running service ------------------------------------------------
 
 
-class Prometheus:
+class Prometheus(Service):
     """A running server, asked through its HTTP API."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    health_path = "/-/ready"
 
-    def get(self, path: str, **parameters: str) -> Any:
-        """What a path of the API answers, which must be a success."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE_S)
-        try:
-            connection.request("GET", f"/api/v1/{path}?{urlencode(parameters)}")
-            answer = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
+    def __init__(self, config: dict[str, Any], directory: Path) -> None:
+        """Configure a server that keeps its data in the directory."""
+        (directory / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        options = ["--config.file=prometheus.yaml", "--storage.tsdb.path=data"]
+        super().__init__(["prometheus", *options], directory)
+        self._command.append(f"--web.listen-address={HOST}:{self.port}")
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """Return the data of a path of the API, which must be a success."""
+        answer = self.get(f"/api/v1/{path}?{urlencode(parameters)}").json
         assert answer["status"] == "success", answer
         return answer["data"]
 
-    def wait_until_it_is_ready(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, ValueError):  # nobody listens, or no JSON yet
-                self.get("rules")
-                return
-            time.sleep(0.05)
-        raise BrokenPromiseError("Prometheus is not ready.")
-
     def numbers(self, expression: str) -> list[float]:
         """The values of an expression now, those that are numbers."""
-        results = self.get("query", query=expression)["result"]
+        results = self.ask("query", query=expression)["result"]
         values = [float(result["value"][1]) for result in results]
         return [value for value in values if value == value]  # noqa: PLR0124 - not a NaN
-
-
-@contextlib.contextmanager
-def prometheus(config: dict[str, Any], directory: Path) -> Iterator[Prometheus]:
-    """Start a server with this configuration; it keeps its data in the directory."""
-    (directory / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    server = Prometheus(free_port())
-    command = ["prometheus", "--config.file=prometheus.yaml", "--storage.tsdb.path=data"]
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, f"--web.listen-address={HOST}:{server.port}"],
-            cwd=directory,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        server.wait_until_it_is_ready()
-        yield server
-    finally:
-        process.kill()
-        process.wait()
 
 
 @dataclass
@@ -329,16 +295,16 @@ async def observed(project: Project, directory: Path) -> Seen:
         config["scrape_configs"][0]["static_configs"] = [
             {"targets": [f"{HOST}:{watching.service.port}"]}
         ]
-        with prometheus(config, directory) as server:
+        with Prometheus(config, directory) as server:
             missing, number = questions(project), 0
             clock = asyncio.get_running_loop().time
-            ends = clock() + PATIENCE_S
+            ends = clock() + TIMEOUT_S
             while missing and clock() < ends:
                 number += 1
                 await watching.call([number])
                 missing = {asked for asked in missing if not server.numbers(asked)}
-            (group,) = server.get("rules")["groups"]
-            upstreams = server.get("label/upstream_name/values")
+            (group,) = server.ask("rules")["groups"]
+            upstreams = server.ask("label/upstream_name/values")
     return Seen(missing, group["rules"], upstreams)
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from support.command import run
-from support.loopback import Service, Upstream
+from support.loopback import RecordingUpstream
+from support.process import run
 from support.rendering import Bake
+from support.service import Service
 
 HERE = Path(__file__).parent
 
@@ -17,7 +18,7 @@ def test_openapi_tells_the_truth(bake: Bake, upstreams: str) -> None:
     """Every check of schemathesis holds: statuses, types and schemas are as declared, invalid
     input and methods are refused, and there is no server error."""
     project = bake(upstreams=upstreams)
-    with Upstream() as upstream:
+    with RecordingUpstream() as upstream:
         settings = {"APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url} if upstreams else {}
         command = [sys.executable, "-m", project.package.name]
         with Service(command, project.path, PYTHONPATH="src", **settings) as service:

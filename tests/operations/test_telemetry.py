@@ -15,8 +15,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from support.loopback import HOST, Service, Upstream, free_port
+from support.loopback import HOST, RecordingUpstream, free_port
 from support.rendering import EVERYTHING, Bake, Project
+from support.service import Service
 
 # Later than any test ends, in milliseconds.
 NEVER = "3600000"
@@ -118,8 +119,8 @@ def project(bake: Bake) -> Project:
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as upstream:
+def upstream() -> Iterator[RecordingUpstream]:
+    with RecordingUpstream() as upstream:
         yield upstream
 
 
@@ -129,7 +130,9 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def start(project: Project, upstream: Upstream, endpoint: str, **variables: str) -> Service:
+def start(
+    project: Project, upstream: RecordingUpstream, endpoint: str, **variables: str
+) -> Service:
     environment = {
         "APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
@@ -138,7 +141,7 @@ def start(project: Project, upstream: Upstream, endpoint: str, **variables: str)
 
 
 def test_one_trace_arrives_at_the_receiver(
-    project: Project, upstream: Upstream, receiver: Receiver
+    project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
     """The span of the caller's request and, beneath it, that of the upstream's: what no timer has
     exported yet is exported at SIGTERM. Metrics come at their interval."""
@@ -185,7 +188,9 @@ def test_one_trace_arrives_at_the_receiver(
     assert service.err == []
 
 
-def test_workers_are_told_apart(project: Project, upstream: Upstream, receiver: Receiver) -> None:
+def test_workers_are_told_apart(
+    project: Project, upstream: RecordingUpstream, receiver: Receiver
+) -> None:
     """Each worker process is an instance of its own, or its counts would replace another's; each
     exports what it has left when all are stopped."""
     with start(
@@ -214,7 +219,7 @@ def instances(receiver: Receiver) -> set[str]:
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["down", "hangs"])
 def test_a_receiver_that_fails_disturbs_nobody(
-    project: Project, upstream: Upstream, hangs: bool
+    project: Project, upstream: RecordingUpstream, hangs: bool
 ) -> None:
     """No request waits for it, and stopping no more than a few seconds; the log stays JSON."""
     with (
@@ -262,7 +267,7 @@ def told_of(service: Service, message: str) -> None:
     ],
 )
 def test_traces_can_be_left_out(
-    project: Project, upstream: Upstream, receiver: Receiver, variables: dict[str, str]
+    project: Project, upstream: RecordingUpstream, receiver: Receiver, variables: dict[str, str]
 ) -> None:
     """By the standard variables, and with the SDK disabled metrics are, too. The caller's trace
     goes on all the same."""
@@ -282,7 +287,7 @@ def test_traces_can_be_left_out(
 
 
 def test_standard_variables_are_kept_to(
-    project: Project, upstream: Upstream, receiver: Receiver
+    project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
     """Names of the service and its resource, an endpoint for each signal, and propagators."""
     with start(
@@ -320,7 +325,7 @@ def test_standard_variables_are_kept_to(
 )
 def test_what_cannot_be_had_is_told(
     project: Project,
-    upstream: Upstream,
+    upstream: RecordingUpstream,
     receiver: Receiver,
     variables: dict[str, str],
     told: str,
@@ -340,7 +345,7 @@ def test_what_cannot_be_had_is_told(
 
 
 def test_metrics_for_prometheus_are_not_exported(
-    project: Project, upstream: Upstream, receiver: Receiver
+    project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
     """They are at /metrics already, and traces go their own way."""
     with start(project, upstream, receiver.url, OTEL_METRICS_EXPORTER="prometheus") as service:
@@ -354,7 +359,9 @@ def test_metrics_for_prometheus_are_not_exported(
     assert [event for event in service.events if event["level"] == "warning"] == []
 
 
-def test_nothing_is_exported_without_an_endpoint(project: Project, upstream: Upstream) -> None:
+def test_nothing_is_exported_without_an_endpoint(
+    project: Project, upstream: RecordingUpstream
+) -> None:
     """Whoever has no receiver is not told that there is none."""
     with start(project, upstream, "") as service:
         service.get("/external")

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from support.generated import Generated
-from support.loopback import HOST, BrokenPromiseError, Service
+from support.loopback import HOST
+from support.process import BrokenPromiseError
 from support.rendering import EVERYTHING, Bake
-
-from .test_shutdown import refuses_calls
+from support.service import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ async def test_stopping_loses_no_call(
                 await upstream.busy(len(calls))
 
         stop(process)
-        await refuses_calls(process)
+        await asyncio.to_thread(process.wait_until_closed)
         await asyncio.sleep(0.3)  # so that the calls outlast the server's own pause
         assert WORKERS * CALLS == upstream.in_flight
         upstream.gate.set()
@@ -161,7 +161,7 @@ async def test_workers_end_when_nobody_watches_them(everything: Generated) -> No
             answer = asyncio.create_task(call)
             await upstream.busy()
             process.kill()
-            await refuses_calls(process)
+            await asyncio.to_thread(process.wait_until_closed)
             upstream.gate.set()
             status = (await answer).status
             await asyncio.to_thread(process.wait)
@@ -226,6 +226,6 @@ async def test_a_port_in_use_is_told_in_a_line(everything: Generated) -> None:
 def ended(service: Generated, **settings: object) -> Service:
     """The service, after it ended by itself."""
     process = service.start(**settings)
-    with pytest.raises(BrokenPromiseError, match="ended before it answered"), process:
+    with pytest.raises(BrokenPromiseError, match="ended before it was ready"), process:
         pass
     return process

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.command import run
+from support.process import run
 from support.rendering import EVERYTHING, Bake, Project
 
 WORKFLOW = ".github/workflows/ci.yml"

@@ -12,8 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from support.command import run
-from support.loopback import Answer, Service, Upstream
+from support.generated import copy_program
+from support.loopback import RecordingUpstream
+from support.process import run
+from support.service import Response, Service
 
 ANSWER = Path(__file__).with_name("accepted_answer.py")
 CLIENTS = [
@@ -27,7 +29,7 @@ on_the_default = pytest.mark.parametrize("project", DEFAULT, indirect=True)
 
 
 @dataclass(frozen=True)
-class Project:
+class InstalledProject:
     """A generated project with its own environment."""
 
     directory: Path
@@ -44,7 +46,7 @@ class Project:
 @pytest.fixture(scope="module")
 def project(
     request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
+) -> InstalledProject:
     library, transport = request.param
     parent = tmp_path_factory.mktemp(f"{library}-{transport}")
     written = run(
@@ -57,26 +59,23 @@ def project(
         f"http_transport={transport}",
     )
     assert written.returncode == 0, written.stdout
-    project = Project(parent / "my-service", library)
+    project = InstalledProject(parent / "my-service", library)
     synced = project.run("uv", "sync")
     assert synced.returncode == 0, synced.stdout
     return project
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as upstream:
+def upstream() -> Iterator[RecordingUpstream]:
+    with RecordingUpstream() as upstream:
         yield upstream
 
 
 @pytest.fixture
-def answer(project: Project, tmp_path: Path) -> str:
+def answer(project: InstalledProject, tmp_path: Path) -> str:
     """The path of a program with routes of its own, as in the well-known accepted answer."""
-    text = ANSWER.read_text(encoding="utf-8")
-    if project.library == "httpx2":
-        text = text.replace("import httpx\n", "import httpx2 as httpx\n")
     program = tmp_path / ANSWER.name
-    program.write_text(text, encoding="utf-8")
+    copy_program(ANSWER, program, project.library)
     return str(program)
 
 
@@ -84,7 +83,7 @@ def answer(project: Project, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "command", ["ruff format --check .", "ruff check .", "mypy"], ids=["format", "lint", "types"]
 )
-def test_it_passes_its_own_checks(project: Project, command: str) -> None:
+def test_it_passes_its_own_checks(project: InstalledProject, command: str) -> None:
     """Nothing needs to be repaired before the first commit."""
     done = project.run("uv", "run", *command.split())
 
@@ -92,7 +91,7 @@ def test_it_passes_its_own_checks(project: Project, command: str) -> None:
 
 
 @on_every_client
-def test_it_passes_its_own_tests(project: Project, tmp_path: Path) -> None:
+def test_it_passes_its_own_tests(project: InstalledProject, tmp_path: Path) -> None:
     """The tests that come with a project pass, and none is skipped."""
     report = tmp_path / "report.xml"
     done = project.run("uv", "run", "pytest", f"--junitxml={report}")
@@ -104,7 +103,7 @@ def test_it_passes_its_own_tests(project: Project, tmp_path: Path) -> None:
 
 
 @on_every_client
-def test_it_answers_over_http(project: Project, upstream: Upstream) -> None:
+def test_it_answers_over_http(project: InstalledProject, upstream: RecordingUpstream) -> None:
     """Every endpoint of the contract answers, from a process started as the README says."""
     with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
         live = service.get("/livez")
@@ -133,7 +132,9 @@ def test_it_answers_over_http(project: Project, upstream: Upstream) -> None:
 
 
 @on_every_client
-def test_fifty_calls_open_one_connection(project: Project, upstream: Upstream) -> None:
+def test_fifty_calls_open_one_connection(
+    project: InstalledProject, upstream: RecordingUpstream
+) -> None:
     """A connection is kept and reused, which a client per call cannot do."""
     with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
         statuses = {service.get("/external").status for _ in range(50)}
@@ -144,7 +145,7 @@ def test_fifty_calls_open_one_connection(project: Project, upstream: Upstream) -
 
 
 @on_the_default
-def test_the_documentation_needs_no_internet(project: Project) -> None:
+def test_the_documentation_needs_no_internet(project: InstalledProject) -> None:
     """Each asset that /docs refers to is served by the service itself."""
     with project.start("my-service") as service:
         page = service.get("/docs")
@@ -160,9 +161,11 @@ def test_the_documentation_needs_no_internet(project: Project) -> None:
 
 
 @on_the_default
-def test_sigterm_loses_no_call_in_flight(project: Project, upstream: Upstream) -> None:
+def test_sigterm_loses_no_call_in_flight(
+    project: InstalledProject, upstream: RecordingUpstream
+) -> None:
     """Stopping waits for the call that is under way, and takes no new one."""
-    answers: list[Answer] = []
+    answers: list[Response] = []
     with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
         url = f"/external?url={upstream.base_url}/held"
         call = threading.Thread(target=lambda: answers.append(service.get(url)))
@@ -170,7 +173,7 @@ def test_sigterm_loses_no_call_in_flight(project: Project, upstream: Upstream) -
         assert upstream.held.wait(timeout=10)
 
         service.terminate()
-        assert service.refuses_calls()
+        service.wait_until_closed()
         upstream.release.set()
         call.join(timeout=10)
         service.wait()
@@ -181,7 +184,7 @@ def test_sigterm_loses_no_call_in_flight(project: Project, upstream: Upstream) -
 
 
 @on_the_default
-def test_python_m_is_the_same_command(project: Project) -> None:
+def test_python_m_is_the_same_command(project: InstalledProject) -> None:
     """`python -m my_service` starts what the console script starts."""
     with project.start("python", "-m", "my_service") as service:
         live = service.get("/livez")
@@ -192,7 +195,7 @@ def test_python_m_is_the_same_command(project: Project) -> None:
 
 
 @on_the_default
-def test_invalid_settings_stop_the_start(project: Project) -> None:
+def test_invalid_settings_stop_the_start(project: InstalledProject) -> None:
     """Each problem is one line that names its variable, and nothing else is said."""
     settings = {
         "APP_PORT": "http",
@@ -210,7 +213,7 @@ def test_invalid_settings_stop_the_start(project: Project) -> None:
 
 @on_every_client
 def test_everything_the_accepted_answer_does(
-    project: Project, answer: str, upstream: Upstream
+    project: InstalledProject, answer: str, upstream: RecordingUpstream
 ) -> None:
     """The client is made when the loop runs, logged with its id, the same object for each
     request, used by routes of one's own, here also in a mounted application, and closed."""
@@ -243,7 +246,7 @@ def test_everything_the_accepted_answer_does(
 
 
 @on_every_client
-def test_outside_the_lifespan_is_a_clear_error(project: Project, answer: str) -> None:
+def test_outside_the_lifespan_is_a_clear_error(project: InstalledProject, answer: str) -> None:
     """A client that nobody opened is refused with what to do about it, as the answer does."""
     with project.start("python", answer, "off") as service:
         refused = service.get("/test-call-external")

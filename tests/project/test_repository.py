@@ -1,10 +1,10 @@
 """The repository itself: what is in it, and what must never be."""
 
 import re
-import subprocess
 
 import pytest
 
+from support.process import succeed
 from support.repository import ROOT, tracked
 
 TOP_LEVEL = {
@@ -76,9 +76,7 @@ def test_no_lock_file_is_tracked() -> None:
 def test_make_help_names_every_command() -> None:
     """`make` alone shows each command with what it does."""
     phony = re.findall(r"(?m)^\.PHONY: (\w+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    shown = subprocess.run(
-        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    shown = succeed(ROOT, "make", "--no-print-directory")
 
     assert phony == list(makefile_targets())
     assert all(f"make {name}" in shown for name in phony)

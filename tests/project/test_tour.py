@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.loopback import Upstream
+from support.loopback import RecordingUpstream
 from support.rendering import Bake, Project
 
 SNIPPET = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
@@ -63,7 +63,7 @@ def test_what_the_tour_writes_passes_every_check(project: Project) -> None:
 def test_what_the_tour_sets_is_sent(project: Project) -> None:
     """An upstream that was added by settings alone is there, is called, and gets its headers."""
     with (
-        Upstream() as upstream,
+        RecordingUpstream() as upstream,
         project.start(APP_UPSTREAMS__GITHUB__BASE_URL=upstream.base_url) as service,
     ):
         ready = service.get("/readyz").json

@@ -20,7 +20,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 @dataclass(frozen=True)
-class Answer:
+class SteppedAnswer:
     """A response, and what the upstream sends around it."""
 
     status: int = 200
@@ -118,7 +118,7 @@ class Peer:
         self.exchange = Exchange(method, target, kept=self.exchange is not None)
         self._exchanges[target].append(self.exchange)
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: SteppedAnswer) -> None:
         """Send the first packet of the answer to the waiting request."""
         assert self.exchange is not None
         head, self.exchange.body, framed = _response(self.exchange, answer)
@@ -213,7 +213,7 @@ class SteppedUpstream:
         """Send the next packet on every connection with a request."""
         for peer in self.peers:
             if peer.state == "waiting":
-                peer.answer(Answer())
+                peer.answer(SteppedAnswer())
             elif peer.state == "answering":
                 peer.send_next()
 
@@ -229,7 +229,7 @@ class SteppedUpstream:
                 peer.cut(reset=True)
 
 
-def _response(exchange: Exchange, answer: Answer) -> tuple[bytes, bytes, bytes]:
+def _response(exchange: Exchange, answer: SteppedAnswer) -> tuple[bytes, bytes, bytes]:
     """The head, the body, and the body as it is framed; each names the request's target."""
     mark = f"<{exchange.target}>".encode()
     copies = {"empty": 0, "small": 2, "large": 50_000, "aligned": _READ}[answer.size]
@@ -247,7 +247,7 @@ def _response(exchange: Exchange, answer: Answer) -> tuple[bytes, bytes, bytes]:
     return head, body, framed + b"0\r\n\r\n"
 
 
-def _head(target: str, answer: Answer, length: int) -> bytes:
+def _head(target: str, answer: SteppedAnswer, length: int) -> bytes:
     lines = ["HTTP/1.1 103 Early Hints", "X-Answer-To: nobody", ""] if answer.interim else []
     lines += [f"HTTP/1.1 {answer.status} Whatever", f"X-Answer-To: {target}"]
     lines += [f"Set-Cookie: session={target}"]

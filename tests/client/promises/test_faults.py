@@ -46,7 +46,7 @@ NOT_ALLOWED = {
 
 
 @dataclass
-class Told:
+class FaultReport:
     """What a service answered, what it logged, and what reached its upstreams."""
 
     answers: dict[str, httpx.Response]
@@ -67,11 +67,11 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(service: Generated) -> Told:
+def told(service: Generated) -> FaultReport:
     return asyncio.run(call_through_every_fault(service))
 
 
-async def call_through_every_fault(service: Generated) -> Told:
+async def call_through_every_fault(service: Generated) -> FaultReport:
     untrusted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(untrusted)
     async with contextlib.AsyncExitStack() as stack:
@@ -129,7 +129,7 @@ async def call_through_every_fault(service: Generated) -> Told:
                 await holding
             await asyncio.to_thread(process.stop)
         assert process.err == []
-        return Told(
+        return FaultReport(
             dict(zip(calls, answers, strict=True)),
             process.out,
             [seen.target.partition("?")[0] for seen in faulty.seen],
@@ -141,14 +141,14 @@ def summary(answer: httpx.Response) -> str:
     return f"{answer.status_code} {answer.json()['type'].removeprefix('urn:problem-type:')}"
 
 
-def test_each_fault_has_its_status(told: Told) -> None:
+def test_each_fault_has_its_status(told: FaultReport) -> None:
     """A caller can tell what happened by the status, and its own fault from the upstream's."""
     expected = {name: problem for name, (_, _, problem) in FAULTS.items()}
 
     assert expected == {name: summary(told.answers[name]) for name in FAULTS}
 
 
-def test_each_fault_is_a_problem(told: Told) -> None:
+def test_each_fault_is_a_problem(told: FaultReport) -> None:
     """Failures are RFC 9457 problems that name the upstream and the request."""
     for name, (upstream, _, problem) in FAULTS.items():
         answer = told.answers[name]
@@ -162,7 +162,7 @@ def test_each_fault_is_a_problem(told: Told) -> None:
         assert answer.headers["X-Request-ID"] == name
 
 
-def test_unavailable_says_when_to_come_back(told: Told) -> None:
+def test_unavailable_says_when_to_come_back(told: FaultReport) -> None:
     """A 503 has a Retry-After that was computed: the breaker's is about the time it is open."""
     saturated, open_ = (told.answers[name].headers for name in ("saturated", "breaker-open"))
 
@@ -171,7 +171,7 @@ def test_unavailable_says_when_to_come_back(told: Told) -> None:
     assert told.full == ["/gate", "/status/503"]
 
 
-def test_the_faults_were_real(told: Told) -> None:
+def test_the_faults_were_real(told: FaultReport) -> None:
     """Each fault that comes after sending did reach the upstream; GETs are tried again."""
     expected = {path for upstream, path, _ in FAULTS.values() if upstream == "faulty"}
 
@@ -180,7 +180,7 @@ def test_the_faults_were_real(told: Told) -> None:
     assert "DeadlineExceeded" in told.line_of("drip")["error"]
 
 
-def test_other_urls_are_refused_before_anything_is_sent(told: Told) -> None:
+def test_other_urls_are_refused_before_anything_is_sent(told: FaultReport) -> None:
     """Only a configured upstream's URLs are called, and a refusal is a 400 problem."""
     for name in NOT_ALLOWED:
         assert "400 origin-not-allowed" == summary(told.answers[name])
@@ -188,14 +188,14 @@ def test_other_urls_are_refused_before_anything_is_sent(told: Told) -> None:
     assert "/" not in told.seen
 
 
-def test_secrets_are_told_to_nobody(told: Told) -> None:
+def test_secrets_are_told_to_nobody(told: FaultReport) -> None:
     """Neither a problem nor a line of the log, at DEBUG, has what the URLs and settings hide."""
     texts = [answer.text for answer in told.answers.values()] + told.lines
 
     assert [] == [text for text in texts if SECRET in text]
 
 
-def test_each_call_leaves_one_line(told: Told) -> None:
+def test_each_call_leaves_one_line(told: FaultReport) -> None:
     """The log tells of each failed call its upstream, path and error, in one line."""
     for name, (upstream, path, _) in FAULTS.items():
         line = told.line_of(name)

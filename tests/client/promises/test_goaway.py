@@ -1,7 +1,6 @@
 """An HTTP/2 upstream ends a connection, and yet answers what it has begun (RFC 9113, 6.8)."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +11,16 @@ import pytest
 import trustme
 
 from support.generated import Generated
-from support.loopback import HOST, Service, free_port
+from support.loopback import HOST, free_port
+from support.nginx import configure_nginx, nginx_command
 from support.rendering import Bake
+from support.service import Service
 
 pytestmark = pytest.mark.anyio
 
 CALLS = 30
 PER_CONNECTION = 12
-NGINX = """
-daemon off;
-master_process off;
-pid {directory}/pid;
-error_log {directory}/errors;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/a;
-    proxy_temp_path {directory}/b;
-    fastcgi_temp_path {directory}/c;
-    uwsgi_temp_path {directory}/d;
-    scgi_temp_path {directory}/e;
+SERVERS = """
     server {{
         listen {host}:{plain_port};
         location /livez {{ return 200; }}
@@ -43,7 +32,6 @@ http {{
         keepalive_requests {requests};
         location / {{ proxy_pass {behind}; }}
     }}
-}}
 """
 
 
@@ -72,21 +60,16 @@ def nginx(directory: Path, port: int, behind: str) -> Service:
     authority.cert_pem.write_to_path(str(directory / "ca.pem"))
     certificate = authority.issue_cert("localhost")
     certificate.private_key_and_cert_chain_pem.write_to_path(str(directory / "server.pem"))
-    program = shutil.which("nginx") or "/usr/sbin/nginx"  # where only root's PATH looks
-    configuration = directory / "nginx.conf"
-    process = Service(
-        [program, "-e", "stderr", "-p", str(directory), "-c", str(configuration)], directory
+    process = Service(nginx_command(directory), directory)
+    servers = SERVERS.format(
+        directory=directory,
+        host=HOST,
+        plain_port=process.port,
+        port=port,
+        requests=PER_CONNECTION,
+        behind=behind,
     )
-    configuration.write_text(
-        NGINX.format(
-            directory=directory,
-            host=HOST,
-            plain_port=process.port,
-            port=port,
-            requests=PER_CONNECTION,
-            behind=behind,
-        )
-    )
+    configure_nginx(directory, servers)
     return process
 
 

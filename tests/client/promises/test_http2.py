@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from support.generated import Generated
-from support.loopback import HOST, Service
+from support.loopback import HOST
 from support.rendering import Bake
+from support.service import Service
 
 from .http2_upstream import HTTP2Upstream, http2_upstream
 
@@ -33,7 +34,7 @@ def service(request: pytest.FixtureRequest, bake: Bake) -> Generated:
 
 
 @dataclass
-class Running:
+class HTTP2Service:
     """The service, and the upstream that it calls."""
 
     upstream: HTTP2Upstream
@@ -60,7 +61,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(service: Generated, directory: Path, **http: float) -> AsyncGenerator[Running]:
+async def running(
+    service: Generated, directory: Path, **http: float
+) -> AsyncGenerator[HTTP2Service]:
     async with contextlib.AsyncExitStack() as stack:
         upstream = stack.enter_context(http2_upstream(directory))
         process = service.start(
@@ -79,7 +82,7 @@ async def running(service: Generated, directory: Path, **http: float) -> AsyncGe
         base_url = f"http://{HOST}:{process.port}"
         caller = await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=60))
         stack.enter_context(process)
-        yield Running(upstream, process, caller)
+        yield HTTP2Service(upstream, process, caller)
 
 
 async def test_calls_share_one_connection(service: Generated, tmp_path: Path) -> None:

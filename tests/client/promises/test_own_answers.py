@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from support.generated import COMBINATIONS
 from support.rendering import EVERYTHING, Bake
 
-from .stepped_upstream import Answer, Peer, SteppedUpstream
+from .stepped_upstream import Peer, SteppedAnswer, SteppedUpstream
 
 LONG_S = 300
 # Nothing ends by a timeout, and nothing is repeated after a wait.
@@ -66,7 +66,7 @@ class Reply:
     """The upstream begins to answer a request."""
 
     which: int
-    answer: Answer
+    answer: SteppedAnswer
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,16 @@ ARRIVALS = st.builds(
 )
 
 
-def without_late_surplus(answer: Answer) -> Answer:
+def without_late_surplus(answer: SteppedAnswer) -> SteppedAnswer:
     """The answer without surplus, if that would be body or could leave in a packet of its own."""
     late = answer.framing == "eof" or answer.size == "large"
     return replace(answer, surplus=b"") if late else answer
 
 
 NO_SURPLUS = [b""] * 2 * len(SURPLUS)
-WHOLE = st.builds(Answer, surplus=st.sampled_from([*NO_SURPLUS, *SURPLUS]))
+WHOLE = st.builds(SteppedAnswer, surplus=st.sampled_from([*NO_SURPLUS, *SURPLUS]))
 IN_PACKETS = st.builds(
-    Answer,
+    SteppedAnswer,
     status=st.sampled_from([200, 204, 304, 404, 503]),
     framing=st.sampled_from(["length", "length", "chunked", "eof"]),
     size=st.sampled_from(["small", "large", "empty", "aligned"]),
@@ -166,7 +166,7 @@ SCHEDULES = st.lists(st.tuples(STEPS, TURNS), min_size=12, max_size=40)
 
 
 @dataclass(frozen=True)
-class Service:
+class ServiceModules:
     """The parts of a generated service that the test calls."""
 
     httpx: Any
@@ -186,7 +186,7 @@ class Received:
 
 
 @dataclass(eq=False)
-class Call:
+class PendingCall:
     """A call, and the task that makes it."""
 
     method: str
@@ -198,7 +198,9 @@ class Call:
 class Exploration:
     """One managed client, its upstream, and the calls between them."""
 
-    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, slots: int) -> None:
+    def __init__(
+        self, service: ServiceModules, loop: asyncio.AbstractEventLoop, slots: int
+    ) -> None:
         self.service = service
         self.loop = loop
         self.slots = slots
@@ -215,7 +217,7 @@ class Exploration:
         )
         self.managed = clients.upstreams["upstream"]
         self.made = 0
-        self.pending: list[Call] = []
+        self.pending: list[PendingCall] = []
         self.faults = 0
         """How often the upstream may have lost a request that it has not seen."""
 
@@ -240,11 +242,13 @@ class Exploration:
         for _ in range(turns):
             self.turn()
 
-    def call(self, method: str, reader: str) -> Call:
+    def call(self, method: str, reader: str) -> PendingCall:
         """Begin a call; it takes its first step when the loop turns."""
         target = f"/{self.made}"
         self.made += 1
-        call = Call(method, target, self.loop.create_task(self.perform(method, target, reader)))
+        call = PendingCall(
+            method, target, self.loop.create_task(self.perform(method, target, reader))
+        )
         self.pending.append(call)
         return call
 
@@ -308,7 +312,7 @@ class Exploration:
             self.pending.remove(call)
             self.check(call)
 
-    def check(self, call: Call) -> None:
+    def check(self, call: PendingCall) -> None:
         """The call ended with its own answer, or with an error for which there is a reason."""
         exchanges = self.upstream.exchanges[call.target]
         assert len(exchanges) <= (1 if call.method == "POST" else 2), "a call was repeated"
@@ -395,7 +399,7 @@ async def look_up(_: object, host: str, port: int) -> list[Any]:
 
 
 @pytest.fixture(scope="module", params=[*COMBINATIONS, "everything"])
-def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[ServiceModules]:
     """A service's own modules, imported into this process under a name of their own."""
     package = f"own_answers_{request.param}".replace("-", "_")
     answers = COMBINATIONS.get(request.param, EVERYTHING)
@@ -405,7 +409,7 @@ def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[Service]:
         network = importlib.import_module(f"{package}.http_client.network")
         patch.setattr(network.Names, "look_up", look_up)
         logging.getLogger(package).setLevel(logging.CRITICAL)
-        yield Service(
+        yield ServiceModules(
             httpx=importlib.import_module(str(answers["http_library"])),
             clients=importlib.import_module(f"{package}.http_client.clients"),
             errors=importlib.import_module(f"{package}.http_client.errors"),
@@ -429,7 +433,7 @@ def unraisable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 LOOPS = (asyncio.SelectorEventLoop, uvloop.new_event_loop)
 REUSE: list[tuple[Step, int]] = [
     (Arrive(1, "GET", "reads"), MOST_TURNS),
-    (Reply(0, Answer()), MOST_TURNS),
+    (Reply(0, SteppedAnswer()), MOST_TURNS),
 ]
 RARE: dict[str, list[tuple[Step, int]]] = {
     "a stray response just before a call": [
@@ -439,22 +443,22 @@ RARE: dict[str, list[tuple[Step, int]]] = {
     ],
     "a caller that leaves in the middle of a body": [
         (Arrive(1, "GET", "stops"), MOST_TURNS),
-        (Reply(0, Answer(cuts=(990,))), MOST_TURNS),
+        (Reply(0, SteppedAnswer(cuts=(990,))), MOST_TURNS),
         (Arrive(1, "GET", "reads"), MOST_TURNS),
     ],
     "a reset in a body that the end of the connection ends": [
         (Arrive(1, "GET", "streams"), MOST_TURNS),
-        (Reply(0, Answer(framing="eof", cuts=(990,))), MOST_TURNS),
+        (Reply(0, SteppedAnswer(framing="eof", cuts=(990,))), MOST_TURNS),
         (Cut(0, "answering", reset=True), MOST_TURNS),
     ],
     "the end of a connection in a body of known length": [
         (Arrive(1, "GET", "streams"), MOST_TURNS),
-        (Reply(0, Answer(cuts=(990,))), MOST_TURNS),
+        (Reply(0, SteppedAnswer(cuts=(990,))), MOST_TURNS),
         (Cut(0, "answering", reset=False), MOST_TURNS),
     ],
     "surplus that begins where a read of the client ends": [
         (Arrive(1, "GET", "reads"), MOST_TURNS),
-        (Reply(0, Answer(size="aligned", surplus=STRAY)), MOST_TURNS),
+        (Reply(0, SteppedAnswer(size="aligned", surplus=STRAY)), MOST_TURNS),
     ],
     "a reset before the client notices that it is connected": [
         (Arrive(1, "POST", "reads"), 2),
@@ -474,7 +478,7 @@ RARE: dict[str, list[tuple[Step, int]]] = {
 
 
 def explore(
-    service: Service,
+    service: ServiceModules,
     unraisable: list[object],
     loop: asyncio.AbstractEventLoop,
     slots: int,
@@ -497,7 +501,7 @@ def explore(
 @pytest.mark.parametrize("new_loop", LOOPS, ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("order", RARE)
 def test_rare_orders_break_no_promise(
-    service: Service,
+    service: ServiceModules,
     unraisable: list[object],
     new_loop: Callable[[], asyncio.AbstractEventLoop],
     order: str,
@@ -518,7 +522,7 @@ def test_rare_orders_break_no_promise(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 def test_every_caller_receives_its_own_answer(
-    service: Service,
+    service: ServiceModules,
     unraisable: list[object],
     new_loop: Callable[[], asyncio.AbstractEventLoop],
     slots: int,

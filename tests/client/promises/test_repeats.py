@@ -26,7 +26,7 @@ ORDERS = {
 
 
 @dataclass
-class Running:
+class ShopService:
     """A running service, and the upstreams it calls."""
 
     caller: httpx.AsyncClient
@@ -42,7 +42,7 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-async def running(service: Generated) -> AsyncIterator[Running]:
+async def running(service: Generated) -> AsyncIterator[ShopService]:
     async with contextlib.AsyncExitStack() as stack:
         shop, stock, dead = [await stack.enter_async_context(service.Upstream()) for _ in range(3)]
         process = service.start(
@@ -61,10 +61,10 @@ async def running(service: Generated) -> AsyncIterator[Running]:
         )
         async with caller:
             with process:
-                yield Running(caller, shop, stock, dead)
+                yield ShopService(caller, shop, stock, dead)
 
 
-async def test_an_order_is_sent_exactly_once(running: Running) -> None:
+async def test_an_order_is_sent_exactly_once(running: ShopService) -> None:
     """A POST that may have been received is never repeated, however it ends."""
     running.shop.seen.clear()
     answers = await asyncio.gather(*(running.order(path) for path in ORDERS))
@@ -74,7 +74,7 @@ async def test_an_order_is_sent_exactly_once(running: Running) -> None:
     assert {("POST", b"order")} == {(seen.method, seen.body) for seen in running.shop.seen}
 
 
-async def test_an_order_with_a_key_is_tried_again(running: Running) -> None:
+async def test_an_order_with_a_key_is_tried_again(running: ShopService) -> None:
     """An Idempotency-Key makes it safe to repeat: the whole order is sent again."""
     running.shop.seen.clear()
     answers = await asyncio.gather(*(running.order(path, key="7") for path in ORDERS))
@@ -89,7 +89,7 @@ async def test_an_order_with_a_key_is_tried_again(running: Running) -> None:
 @pytest.mark.parametrize(
     ("path", "sent"), [("/flaky/2", 3), ("/flaky-drop/1", 2)], ids=["two-503s", "dropped"]
 )
-async def test_a_get_survives(running: Running, path: str, sent: int) -> None:
+async def test_a_get_survives(running: ShopService, path: str, sent: int) -> None:
     """What is transient is not noticed by the caller of a GET."""
     running.stock.seen.clear()
     answer = await running.get(running.stock, path)
@@ -98,7 +98,7 @@ async def test_a_get_survives(running: Running, path: str, sent: int) -> None:
     assert sent == len(running.stock.seen)
 
 
-async def test_a_connection_cut_while_idle_is_not_noticed(running: Running) -> None:
+async def test_a_connection_cut_while_idle_is_not_noticed(running: ShopService) -> None:
     """A GET over a kept connection that dies as it is used again is sent over a new one."""
     running.stock.seen.clear()
     connections = running.stock.connections
@@ -109,7 +109,7 @@ async def test_a_connection_cut_while_idle_is_not_noticed(running: Running) -> N
     assert running.stock.connections <= connections + 2
 
 
-async def test_a_dead_upstream_is_not_hammered(running: Running) -> None:
+async def test_a_dead_upstream_is_not_hammered(running: ShopService) -> None:
     """200 concurrent calls to an upstream that answers only 503 cost it fewer than 300."""
     answers = await asyncio.gather(*(running.get(running.dead, "/status/503") for _ in range(200)))
 

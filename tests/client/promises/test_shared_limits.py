@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -14,63 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
-import trustme
 
 from support.generated import Generated
-from support.loopback import HOST, Service, free_port
+from support.loopback import HOST
+from support.redis import PASSWORD, Redis
+from support.service import Service
 
 pytestmark = pytest.mark.anyio
 
-PASSWORD = "s3cret-of-redis"  # noqa: S105 - to be looked for in the logs
 AWAY = "Redis does not answer: each process keeps the rate limit for itself"
 BACK = "Redis answers again: the rate limit is shared"
-
-
-class Redis:
-    """Debian's server, which forgets everything at its end."""
-
-    def __init__(self, directory: Path, tls: bool = False) -> None:
-        self.directory = directory
-        self.port = free_port()
-        self.tls = tls
-        self.url = f"redis://:{PASSWORD}@{HOST}:{self.port}/0"
-        if tls:
-            authority = trustme.CA()
-            authority.cert_pem.write_to_path(directory / "ca.pem")
-            authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(
-                directory / "redis.pem"
-            )
-            self.url = f"rediss{self.url[5:]}?ssl_ca_certs={directory / 'ca.pem'}"
-
-    def start(self) -> None:
-        options = ["--bind", HOST, "--requirepass", PASSWORD, "--port"]
-        options += ["0", "--tls-port", str(self.port)] if self.tls else [str(self.port)]
-        if self.tls:
-            files = {"cert": "redis", "key": "redis", "ca-cert": "ca"}
-            for option, name in files.items():
-                options += [f"--tls-{option}-file", str(self.directory / f"{name}.pem")]
-            options += ["--tls-auth-clients", "no"]
-        self._process = subprocess.Popen(
-            ["redis-server", *options, "--save", "", "--dir", str(self.directory)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        with self._process.stdout as log:
-            assert any("Ready to accept connections" in line for line in log)
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def ask(self, *words: str) -> None:
-        """Give a command, as an operator would."""
-        command = ["redis-cli", "-p", str(self.port), *words]
-        environment = {**os.environ, "REDISCLI_AUTH": PASSWORD}
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
-
-    def kill(self) -> None:
-        self.send(signal.SIGKILL)
-        self._process.wait(timeout=30)
 
 
 @pytest.fixture
