@@ -26,7 +26,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def test_try_it_out(bake: Bake, page: Page, tmp_path: Path) -> None:
-    """A call of /external from the page shows its result, and nothing is fetched from elsewhere."""
+    """Deeper than the project's own test_docs.py: in a browser, the offline page calls /external."""
     project = bake()
     elsewhere: list[str] = []
     troubles: list[str] = []

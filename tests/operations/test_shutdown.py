@@ -1,4 +1,4 @@
-"""Stopping loses no call, and closes each client once."""
+"""SIGTERM: the authority for what stopping promises. test_workers.py is about several workers."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ BURST = 50
 
 @pytest.mark.parametrize("path", ["/external", "/external/stream"])
 async def test_sigterm_loses_no_call(service: Generated, path: str) -> None:
-    """A burst of slow calls in flight at SIGTERM: each gets its answer, then clients close."""
+    """SIGTERM loses no call in flight: each gets its answer, then each client closes once."""
     async with contextlib.AsyncExitStack() as stack:
         fast, slow = [await stack.enter_async_context(service.Upstream()) for _ in range(2)]
         process = service.start(
@@ -53,7 +53,7 @@ async def test_sigterm_loses_no_call(service: Generated, path: str) -> None:
 
 
 async def test_a_call_that_hangs_is_cut_after_the_grace(service: Generated) -> None:
-    """Past SHUTDOWN_GRACE_S a call is cancelled with a problem, and the clients close."""
+    """A call that outlasts SHUTDOWN_GRACE_S is answered with a 503 problem, and clients close."""
     async with service.Upstream() as upstream:
         with service.start(
             shutdown_grace_s=1,

@@ -64,8 +64,8 @@ def alone(worker: int, workers: list[int]) -> Iterator[None]:
 async def test_stopping_loses_no_call(
     everything: Generated, stop: Callable[[Service], None]
 ) -> None:
-    """Calls in flight in every worker get their answers, new ones are refused, each worker closes
-    its clients once, nothing is left behind, and the exit code is that of one worker."""
+    """With several workers, and by Ctrl+C too: as test_shutdown.py promises, in every worker, and
+    with the exit code of one worker."""
     async with everything.Upstream() as upstream, contextlib.AsyncExitStack() as stack:
         settings = {"upstreams__slow__base_url": upstream.url}
         with everything.start(**settings) as single:
@@ -199,8 +199,8 @@ async def test_what_cannot_start_stops(bake: Bake, breakage: str) -> None:
     assert "RuntimeError" in str([several.out, several.err])
 
 
-async def test_what_is_wrong_with_the_settings_is_told_once(everything: Generated) -> None:
-    """Several workers say it as one does, with exit code 2."""
+async def test_invalid_settings_are_printed_once(everything: Generated) -> None:
+    """Several workers print what one prints (the project's own test_main.py), once."""
     one, several = (ended(everything, workers=number, port="many") for number in (1, WORKERS))
 
     assert (2, []) == (several.wait(), several.out)
@@ -210,7 +210,7 @@ async def test_what_is_wrong_with_the_settings_is_told_once(everything: Generate
     assert one.err == several.err
 
 
-async def test_a_port_in_use_is_told_in_a_line(everything: Generated) -> None:
+async def test_a_port_in_use_is_logged_in_a_line(everything: Generated) -> None:
     """One line, no traceback, and the exit code of one worker."""
     with everything.start() as holder:
         one, several = (
