@@ -36,20 +36,20 @@ async def test_sigterm_loses_no_call(service: Generated, path: str) -> None:
         process.terminate()
         await asyncio.to_thread(process.wait_until_closed)
         await asyncio.sleep(0.3)  # so that the calls outlast the server's own pause
-        assert BURST == slow.in_flight
+        assert slow.in_flight == BURST
         slow.gate.set()
         answers = await asyncio.gather(*calls)
         await asyncio.to_thread(process.wait)
 
-    assert Counter({200: BURST}) == Counter(answer.status_code for answer in answers)
-    assert BURST == sum("open" in answer.text for answer in answers)
+    assert Counter(answer.status_code for answer in answers) == Counter({200: BURST})
+    assert sum("open" in answer.text for answer in answers) == BURST
     assert (process.finished, process.err) == (True, [])
 
     messages = [event["message"] for event in process.events]
     closed = [event for event in process.events if event["message"] == "client closed"]
-    assert ["default", "fast", "slow"] == sorted(event["upstream"] for event in closed)
-    assert {True} == {event["is_closed"] for event in closed}
-    assert BURST + 1 == messages[: messages.index("client closed")].count("upstream call")
+    assert sorted(event["upstream"] for event in closed) == ["default", "fast", "slow"]
+    assert {event["is_closed"] for event in closed} == {True}
+    assert messages[: messages.index("client closed")].count("upstream call") == BURST + 1
 
 
 async def test_a_call_that_hangs_is_cut_after_the_grace(service: Generated) -> None:
@@ -71,8 +71,8 @@ async def test_a_call_that_hangs_is_cut_after_the_grace(service: Generated) -> N
 
     closed = [event["upstream"] for event in process.events if event["message"] == "client closed"]
     (told,) = [event for event in process.events if event["message"] == "upstream call"]
-    assert ["default", "slow"] == sorted(closed)
+    assert sorted(closed) == ["default", "slow"]
     assert "CancelledError" in told["error"]
     assert process.finished
-    assert (503, "application/problem+json") == (cut.status, cut.headers["Content-Type"])
-    assert [] == [event for event in process.events if "exception" in event]
+    assert (cut.status, cut.headers["Content-Type"]) == (503, "application/problem+json")
+    assert [event for event in process.events if "exception" in event] == []

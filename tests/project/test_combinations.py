@@ -138,7 +138,7 @@ def test_every_valid_pair_is_covered() -> None:
         for first, second in itertools.product(options()[one], options()[two])
     }
 
-    assert valid == {pair for row in ROWS for pair in pairs(row)}
+    assert {pair for row in ROWS for pair in pairs(row)} == valid
     assert possible - valid == {frozenset({("http_transport", "aiohttp"), ("http2", True)})}
     assert all(is_valid(row) for row in ROWS)
     assert len(ROWS) <= 20
@@ -161,7 +161,7 @@ def test_what_was_not_chosen_leaves_no_trace(bake: Bake, part: str) -> None:
     }
 
     assert len(traces.pop("all")) > 10
-    assert {"all else": set(), "nothing": set()} == traces
+    assert traces == {"all else": set(), "nothing": set()}
 
 
 def test_what_handlers_import(bake: Bake) -> None:
@@ -175,7 +175,7 @@ def test_what_handlers_import(bake: Bake) -> None:
     }
     listed = ast.literal_eval(defined.pop("__all__"))
 
-    assert ["GitHub", "HTTPClient", "MyApi", "upstream"] == sorted(listed)
+    assert sorted(listed) == ["GitHub", "HTTPClient", "MyApi", "upstream"]
     assert {*listed} == {*defined, "upstream"}
 
 
@@ -185,10 +185,10 @@ def test_what_is_written_is_well_formed(bake: Bake, row: Row) -> None:
     project = bake(**row)
     directories = [path for path in project.path.rglob("*") if path.is_dir()]
 
-    assert [] == [path for path in directories if not any(path.iterdir())]
-    assert [] == [
+    assert [path for path in directories if not any(path.iterdir())] == []
+    assert [
         f"{name} {trouble}" for name in project.files() for trouble in troubles(project.path / name)
-    ]
+    ] == []
 
 
 def troubles(path: Path) -> Iterator[str]:
