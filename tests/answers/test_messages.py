@@ -22,7 +22,7 @@ PROGRAMS = {
 def sessions() -> dict[str, str]:
     """Each block of a document that begins with a prompt, by its commands."""
     found: dict[str, str] = {}
-    for document in ("README.md", "DECISIONS.md"):
+    for document in ("README.md", "docs/messages.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
         for block in re.findall(r"(?ms)^```console\n(\$ .*?)^```$", text):
             commands = re.findall(r"(?m)^\$ (.*)$", block)
@@ -50,7 +50,7 @@ def home(template: Path, tmp_path: Path) -> Path:
 
 
 def test_each_family_of_messages_is_shown() -> None:
-    """The block in the README, and those in DECISIONS.md."""
+    """The block in the README, and those in docs/messages.md."""
 
     assert 7 == len(SESSIONS)
 
