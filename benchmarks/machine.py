@@ -1,4 +1,4 @@
-"""What the benchmarks need of a machine: processes, an upstream in C, a load generator in C."""
+"""What the benchmarks need of a machine: processes, an upstream and a load generator."""
 
 import argparse
 import contextlib
@@ -25,14 +25,14 @@ from support.repository import ROOT
 from support.service import Service
 
 RESULTS = Path(__file__).with_name("results")
-# A service has the first core for itself; the upstream and the load share the others.
+# The service has the first core to itself; the upstream and the load generator share the others.
 CORES = sorted(os.sched_getaffinity(0))
 SERVICE_CORES = set(CORES[:1])
 OTHER_CORES = set(CORES[1:]) or SERVICE_CORES
-# So that the processes that a benchmark has started end with it.
+# Ends the processes of a benchmark together with it.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
-# Files from memory, as an upstream that costs as little as it can.
+# Files from memory, so that the upstream costs as little as possible.
 STATIC = """
     open_file_cache max=10;
     sendfile on;
@@ -47,12 +47,12 @@ STATIC = """
 
 def parser(about: str | None, name: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=about)
-    made.add_argument("--output", default=name, help="where results go, without a suffix")
+    made.add_argument("--output", default=name, help="name of the result files, without a suffix")
     return made
 
 
 class Process(Service):
-    """A service with one core for itself, whose output nobody reads."""
+    """A service on a core of its own, whose output is discarded."""
 
     output = subprocess.DEVNULL
 
@@ -67,13 +67,13 @@ class Process(Service):
         self.url = f"http://{HOST}:{self.port}"
 
     def cpu_s(self) -> float:
-        """Processor time so far, in seconds."""
+        """Return the processor time used so far, in seconds."""
         stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
         user, system = stat.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def settle(self) -> None:
-        """Wait until it is idle: what its callers left behind must not burden the next."""
+        """Wait until it is idle, so that its backlog does not slow the next measurement."""
         deadline = time.monotonic() + 60
         before = self.cpu_s() - 1
         while self.cpu_s() - before > 0.03 and time.monotonic() < deadline:
@@ -81,24 +81,24 @@ class Process(Service):
             time.sleep(0.3)
 
     def descriptors(self) -> int:
-        """Files and sockets that are open now."""
+        """Return the number of open files and sockets."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def memory_mib(self) -> float:
-        """Memory that is resident now."""
+        """Return the resident memory, in MiB."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         (resident,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
         return int(resident) / 1024
 
 
 def on(cores: set[int]) -> list[str]:
-    """The beginning of a command that is to run on these cores."""
+    """Return the words that run a command on these cores."""
     return ["taskset", "--cpu-list", ",".join(map(str, cores))]
 
 
 @contextlib.contextmanager
 def nginx(directory: Path) -> Iterator[str]:
-    """An upstream that answers at once; yields its base URL."""
+    """Run an upstream that responds immediately; yields its base URL."""
     directory.mkdir()
     (directory / "livez").touch()
     (directory / "small").write_text('{"name": "an answer as most are", "number": 12345}\n')
@@ -110,7 +110,7 @@ def nginx(directory: Path) -> Iterator[str]:
 
 
 def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
-    """Load from so many callers, each with one connection that calls again and again."""
+    """Generate load from concurrent callers, each with one connection."""
     printed = succeed(
         Path.cwd(),
         *on(OTHER_CORES),
@@ -118,7 +118,7 @@ def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
         *("--timeout=60s", f"--script={Path(__file__).with_name('wrk.lua')}", url),
     )
     measured: dict[str, Any] = json.loads(printed.rstrip().rpartition("\n")[2])
-    measured["requests"] -= measured["refused"]  # errors are returned faster than answers
+    measured["requests"] -= measured["refused"]  # errors are faster than successes
     measured["per_s"] = measured["requests"] / measured.pop("duration_us") * 1e6
     return measured
 
@@ -129,14 +129,14 @@ def rendered(directory: Path, **answers: object) -> Path:
 
 
 def require(*names: str) -> None:
-    """End with what to type where a program is missing."""
+    """Exit with an install command if a program is missing."""
     if missing := [name for name in names if not Path(find_program(name)).is_absolute()]:
         packages = " ".join({"nginx": "nginx-light"}.get(name, name) for name in missing)
         sys.exit(f"Missing: {', '.join(missing)}. On Debian: apt-get install {packages}")
 
 
 def save(name: str | Path, results: dict[str, Any]) -> None:
-    """Keep figures, with what they were measured on, as JSON."""
+    """Write results as JSON, with a description of the machine."""
     text = json.dumps({"machine": description(), **results}, indent=1, ensure_ascii=False)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
@@ -148,13 +148,13 @@ def saved(name: str) -> dict[str, Any]:
 
 
 def table(*rows: Iterable[object]) -> str:
-    """Rows as a table in Markdown, the first of which is its head."""
+    """Format rows as a Markdown table; the first is its head."""
     head, *others = (f"| {' | '.join(map(str, row))} |" for row in rows)
     return "\n".join([head, f"|{'---|' * (head.count('|') - 1)}", *others])
 
 
 def description() -> dict[str, str]:
-    """What the figures were measured on."""
+    """Describe the machine and the versions."""
     processors = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     models = re.findall(r"model name\s*: (.*)", processors) or [platform.machine()]
     packages = ("fastapi", "uvicorn", "uvloop", "httptools", "httpx", "httpx2", "aiohttp")

@@ -1,4 +1,4 @@
-"""Draws the results as SVG, in colours that can be read on white and on black."""
+"""Draws the results as SVG, in colours that are legible on white and on black."""
 
 import itertools
 from typing import Any
@@ -10,14 +10,14 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-# A grey with a contrast of more than 4 against white and against the dark themes' near black.
+# Its contrast is over 4 against white and against the near black of dark themes.
 GREY = "#7d8590"
 COLOURS = ("#7d8590", "#bf8700", "#8957e5", "#1f9d8f", "#d1477a", "#2f81f7", "#e5534b")
 
 mpl.rcParams.update(
     {
         "svg.fonttype": "none",
-        "svg.hashsalt": "results",  # so that the same figures give the same file
+        "svg.hashsalt": "results",  # the same figures give the same file
         "font.family": "sans-serif",
         "font.size": 11,
         "text.color": GREY,
@@ -37,10 +37,10 @@ mpl.rcParams.update(
 
 
 def throughput_plot(cells: list[dict[str, Any]], body: str, output: str) -> None:
-    """Requests per second, and the slowest of a hundred, against the number of callers."""
+    """Plot requests per second and p99 against the number of callers."""
     figure, (rate, tail) = plt.subplots(1, 2, figsize=(11, 5))
     cells = [cell for cell in cells if cell["body"] == body]
-    # Those on httpx2 lie on these.
+    # The lines of httpx2 would cover those of httpx.
     names = dict.fromkeys(
         cell["contender"] for cell in cells if not cell["contender"].startswith("generated: httpx2")
     )
@@ -56,27 +56,27 @@ def throughput_plot(cells: list[dict[str, Any]], body: str, output: str) -> None
         rate.plot(callers, [cell["per_s"] for cell in own], label=name, **style)
         tail.plot(callers, [cell["p99_us"] / 1000 for cell in own], **style)
     rate.set_ylabel("requests per second")
-    tail.set_ylabel("99% are faster than … ms")
+    tail.set_ylabel("p99, in ms")
     for axes in (rate, tail):
         axes.set_xscale("log", base=4)
         axes.set_xticks(callers, [str(number) for number in callers])
         axes.set_yscale("log")
-        axes.set_xlabel("callers at once")
+        axes.set_xlabel("concurrent callers")
     finish(figure, rate, f"{output}-{body}")
 
 
 def overload_plot(rows: list[dict[str, Any]], capacity_per_s: int, output: str) -> None:
-    """Goodput against the load that is offered."""
+    """Plot goodput against the offered load."""
     figure, axes = plt.subplots(figsize=(7, 4.5))
     for name, colour in (("plain shared client", COLOURS[1]), ("generated service", COLOURS[5])):
         own = [row for row in rows if row["contender"] == name]
         loads, goodputs = [row["load"] for row in own], [row["goodput_per_s"] for row in own]
         axes.plot(loads, goodputs, label=name, color=colour)
     axes.axhline(
-        capacity_per_s, color=GREY, linestyle=":", marker="", label="what the upstream can do"
+        capacity_per_s, color=GREY, linestyle=":", marker="", label="the upstream's capacity"
     )
-    axes.set_xlabel("calls offered, as a multiple of what the upstream can do")
-    axes.set_ylabel("answered within 2 s, per second")
+    axes.set_xlabel("offered calls, as a multiple of the upstream's capacity")
+    axes.set_ylabel("successes within 2 s, per second")
     axes.set_ylim(bottom=0)
     finish(figure, axes, output)
 

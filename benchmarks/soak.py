@@ -1,8 +1,8 @@
-"""Does anything grow? Some hundred thousand calls, with faults and callers that leave among them.
+"""Does the service leak memory or descriptors under load and faults?
 
-The service calls the server that misbehaves on request which comes with every project: as `good`
-nine times of ten, as `bad` in every way that a service must survive. Ends with exit code 1 if the
-service's memory or descriptors are not flat: those at the end against those after a quarter.
+32 callers call two upstreams through it. One responds well, and gets nine calls of ten. The other
+resets, drops, truncates and stalls; the callers of hanging requests leave early. The exit code is 1
+if memory or descriptors keep growing after a quarter of the calls.
 """
 
 import asyncio
@@ -29,18 +29,20 @@ FAULTS = (
     "/keep-alive-cut",
     "/flaky/2",
     "/gzip/1000000",
-    "/hang",  # which its callers leave
+    "/hang",  # its callers leave
 )
 SAMPLES = 20
 MORE_MIB = 8
-"""How much more is still flat: what an allocator keeps for later varies by that."""
+"""Growth that counts as flat, because the memory that an allocator keeps varies."""
 MORE_DESCRIPTORS = 2 * CALLERS
 
 
 def main() -> None:
     options = parser(__doc__, "soak")
     options.add_argument("--calls", type=int, default=200_000)
-    options.add_argument("--more-mib", type=float, default=MORE_MIB, help="what is still flat")
+    options.add_argument(
+        "--more-mib", type=float, default=MORE_MIB, help="growth that is still flat"
+    )
     arguments = options.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     with tempfile.TemporaryDirectory() as directory:
@@ -51,7 +53,7 @@ def main() -> None:
     print(report(results))
     save(arguments.output, results)
     early = samples[SAMPLES // 4]
-    for late in samples[-2:]:  # one under load, and one at rest
+    for late in samples[-2:]:  # the last under load, and the one at rest
         if (
             late["memory_mib"] > early["memory_mib"] + arguments.more_mib
             or late["descriptors"] > early["descriptors"] + MORE_DESCRIPTORS
@@ -71,7 +73,7 @@ async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter
             APP_UPSTREAMS__GOOD__BASE_URL=good.url,
             APP_UPSTREAMS__BAD__BASE_URL=bad.url,
             APP_UPSTREAMS__BAD__TOTAL_TIMEOUT_S="2",
-            APP_UPSTREAMS__BAD__BREAKER_FAILURE_RATIO="none",  # or it would see few of them
+            APP_UPSTREAMS__BAD__BREAKER_FAILURE_RATIO="none",  # or it would skip most
         )
         await asyncio.to_thread(service.__enter__)
         todo = iter(range(calls))
@@ -90,10 +92,10 @@ async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter
                 fault = FAULTS[number // 10 % len(FAULTS)] if number % 10 == 0 else ""
                 stream = "/stream" if number % 7 == 0 else ""
                 url = f"{bad.url}{fault}" if fault else f"{good.url}/"
-                impatient = aiohttp.ClientTimeout(total=0.2) if fault == "/hang" else timeout
+                own = aiohttp.ClientTimeout(total=0.2) if fault == "/hang" else timeout
                 try:
                     async with session.get(
-                        f"{service.url}/external{stream}", params={"url": url}, timeout=impatient
+                        f"{service.url}/external{stream}", params={"url": url}, timeout=own
                     ) as response:
                         await response.read()
                         ends[str(response.status)] += 1
@@ -102,7 +104,7 @@ async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter
 
         try:
             await asyncio.gather(*(caller() for _ in range(CALLERS)))
-            await asyncio.sleep(6)  # idle connections are closed by then
+            await asyncio.sleep(6)  # until idle connections are closed
             samples.append(
                 {
                     "calls": calls,

@@ -1,7 +1,7 @@
-"""How long does the service take to its first answer, beside a bare FastAPI application?
+"""How long does the service take to its first response, compared with a bare FastAPI application?
 
-Both run in the environment that `uv sync --no-dev` makes of the generated project. Starts each in
-turn as a process, asks until it answers, and reads how much memory it has.
+Both run in the environment that `uv sync --no-dev` makes for the generated project. Each round
+starts one after the other, waits for the first response, and reads its memory.
 """
 
 import os
@@ -23,7 +23,7 @@ BARE = Path(__file__).parent / "contenders/bare.py"
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         project = rendered(Path(directory), upstreams="nobody=http://127.0.0.1:9")
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or nothing would be compiled beforehand
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # it would prevent byte code
         sync = ["uv", "sync", "--quiet", "--no-dev", "--python", sys.executable]
         succeed(project, *sync)
         python = project / ".venv/bin/python"
@@ -33,7 +33,7 @@ def main() -> None:
             "generated service": ("my_service", "my_service.app"),
         }
         measured: dict[str, dict[str, list[float]]] = {
-            name: {"first_answer_s": [], "import_s": [], "memory_mib": []} for name in modules
+            name: {"first_response_s": [], "import_s": [], "memory_mib": []} for name in modules
         }
         for turn in range(ROUNDS + 1):
             print(f"\r{turn} of {ROUNDS} rounds", end="", file=sys.stderr, flush=True)
@@ -43,10 +43,10 @@ def main() -> None:
                 import_s = time.perf_counter() - started
                 started = time.perf_counter()
                 with Process([python, "-m", served], directory=project) as process:
-                    answered_s = time.perf_counter() - started
+                    response_s = time.perf_counter() - started
                     memory_mib = process.memory_mib()
-                if turn:  # the first compiles
-                    measured[name]["first_answer_s"].append(answered_s)
+                if turn:  # the first round compiles
+                    measured[name]["first_response_s"].append(response_s)
                     measured[name]["import_s"].append(import_s)
                     measured[name]["memory_mib"].append(memory_mib)
         print(file=sys.stderr)
@@ -64,15 +64,15 @@ def report(results: dict[str, Any]) -> str:
         [
             name,
             f"{of['import_s']:.2f} s",
-            f"{of['first_answer_s']:.2f} s",
+            f"{of['first_response_s']:.2f} s",
             f"{of['memory_mib']:.0f} MiB",
         ]
         for name, of in (("bare FastAPI", bare), ("generated service", service))
     ]
     times = (
-        f"{service[key] / bare[key]:.2f}" for key in ("import_s", "first_answer_s", "memory_mib")
+        f"{service[key] / bare[key]:.2f}" for key in ("import_s", "first_response_s", "memory_mib")
     )
-    return table(["", "import", "first answer", "memory"], *rows, ["ratio", *times])
+    return table(["", "import", "first response", "memory"], *rows, ["ratio", *times])
 
 
 if __name__ == "__main__":

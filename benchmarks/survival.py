@@ -1,8 +1,8 @@
 """Which faults does a service survive: with a plain shared client, and as generated?
 
-Both run as processes under uvicorn, against the server that misbehaves on request which comes
-with every generated project. Prints a table in Markdown; every verdict is what was observed.
-Both allow an upstream 5 seconds. Needs Linux, whose /proc tells how much memory was used.
+Both services run under uvicorn and give an upstream 5 seconds. They call the test server of the
+generated project, which misbehaves on request. The program prints a Markdown table of what it
+observed. It runs on Linux only, because it reads memory usage from /proc.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from support.loopback import HOST
 from support.service import Service
 
 CONTENDERS = Path(__file__).with_name("contenders")
-SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
+SECRET = "hunter2"  # noqa: S105 - not a real one
 MIB = 1024 * 1024
-PLACES = 100
-"""The most connections that either allows by default."""
+SLOTS = 100
+"""Both allow at most this many connections by default."""
 
 
 @dataclass
 class Stage:
-    """One service of either kind, two upstreams that it may call, and one that it must not."""
+    """One service, two upstreams that it may call, and one that it must not call."""
 
     service: Service
     caller: httpx.AsyncClient
@@ -45,7 +45,7 @@ class Stage:
         return await self.caller.get(path, params={"url": url, **params})
 
     async def status(self, url: str, path: str = "/external", **params: float) -> str:
-        """The status that the caller gets, or what else it gets."""
+        """Return the status that the caller gets, or the name of the exception."""
         try:
             response = await self.get(url, path, **params)
         except httpx.HTTPError as error:
@@ -53,9 +53,9 @@ class Stage:
         return str(response.status_code)
 
     def memory(self) -> float:
-        """The most memory that the service has ever had, in MiB."""
-        told = Path(f"/proc/{self.service.pid}/status").read_text(encoding="utf-8")
-        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", told)
+        """Return the service's peak memory, in MiB."""
+        status = Path(f"/proc/{self.service.pid}/status").read_text(encoding="utf-8")
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
         return int(peak) / 1024
 
 
@@ -64,31 +64,31 @@ Scenario = Callable[[Stage], Awaitable[Verdict]]
 
 
 async def many_calls(stage: Stage) -> Verdict:
-    """100 calls, one after the other: they use one connection"""
+    """100 sequential calls: they use one connection"""
     statuses = [await stage.status(stage.a.url) for _ in range(100)]
     opened = stage.a.connections
     return opened == 1 and set(statuses) == {"200"}, count(opened, "connection")
 
 
 async def cut_keep_alive(stage: Stage) -> Verdict:
-    """A kept connection is cut on its next use: the caller of a GET does not notice"""
+    """The upstream cuts a kept connection on its next use: a GET still succeeds"""
     statuses = [await stage.status(f"{stage.a.url}/keep-alive-cut") for _ in range(2)]
     return statuses == ["200", "200"], ", then ".join(statuses)
 
 
 async def two_bad_moments(stage: Stage) -> Verdict:
-    """Two times 503, then well: a GET is answered by the upstream's 200"""
+    """The upstream returns 503 twice, then 200: the caller of a GET gets the 200"""
     answer = (await stage.get(f"{stage.a.url}/flaky/2")).json()
     return answer["status"] == 200, f"relays {answer['status']}"
 
 
 async def silence(stage: Stage) -> Verdict:
-    """The upstream takes the request and says nothing: the caller is told within 7 s"""
+    """The upstream accepts the request and never responds: the caller gets an error within 7 s"""
     return await within_seven_seconds(stage, "/hang")
 
 
 async def drip(stage: Stage) -> Verdict:
-    """A body of a byte every 20 ms: the caller is told within 7 s"""
+    """The upstream sends one byte every 20 ms: the caller gets an error within 7 s"""
     return await within_seven_seconds(stage, "/drip")
 
 
@@ -103,7 +103,7 @@ async def within_seven_seconds(stage: Stage, path: str) -> Verdict:
 
 
 async def bomb(stage: Stage) -> Verdict:
-    """100 MiB in 100 kB of gzip: memory grows by less than 50 MiB"""
+    """A gzip body of 100 kB expands to 100 MiB: memory grows by less than 50 MiB"""
     await stage.status(stage.a.url)
     before = stage.memory()
     async with stage.caller.stream(
@@ -116,57 +116,57 @@ async def bomb(stage: Stage) -> Verdict:
 
 
 async def short_body(stage: Stage) -> Verdict:
-    """A body that ends too soon: it is not passed off as success"""
+    """A body ends too soon: it is not reported as a success"""
     status = await stage.status(f"{stage.a.url}/short")
     return status != "200", status
 
 
 async def faults(stage: Stage) -> Verdict:
-    """Reset, dropped, garbage, cut short, not decodable: all told as the upstream's fault, 502"""
+    """Reset, dropped, garbage, truncated, undecodable: each is the upstream's fault, a 502"""
     paths = ("/reset", "/drop", "/garbage", "/short", "/undecodable")
     statuses = Counter([await stage.status(stage.a.url + path) for path in paths])
     return statuses == {"502": len(paths)}, ", ".join(f"{n} times {s}" for s, n in statuses.items())
 
 
 async def odd_charset(stage: Stage) -> Verdict:
-    """A charset that is none (`zlib`): answered all the same"""
+    """A bogus charset (`zlib`): the response still gets through"""
     status = await stage.status(f"{stage.a.url}/?content-type=text/plain;charset=zlib")
     return status == "200", status
 
 
 async def cut_order(stage: Stage) -> Verdict:
-    """A POST is cut after it was sent: it is not sent again"""
+    """The connection breaks after a POST was sent: the POST is not sent again"""
     await stage.caller.post("/order", params={"url": f"{stage.a.url}/drop"})
     return len(stage.a.seen) == 1, count(len(stage.a.seen), "request")
 
 
 async def storm(stage: Stage) -> Verdict:
-    """200 calls at once to an upstream that says 503: fewer than 300 requests reach it"""
+    """200 concurrent calls to an upstream that returns 503: fewer than 300 requests reach it"""
     await asyncio.gather(*(stage.status(f"{stage.a.url}/status/503") for _ in range(200)))
     return len(stage.a.seen) < 300, count(len(stage.a.seen), "request")
 
 
 async def dead_upstream(stage: Stage) -> Verdict:
-    """100 calls, one by one, to an upstream that drops all: soon it is left alone"""
+    """100 sequential calls to an upstream that drops them all: the service soon stops calling it"""
     for _ in range(100):
         await stage.status(f"{stage.a.url}/drop")
     return len(stage.a.seen) < 50, count(len(stage.a.seen), "request")
 
 
 async def crowd(stage: Stage) -> Verdict:
-    """300 calls at once: the upstream never has more than 100"""
+    """300 concurrent calls: at most 100 are in flight at the upstream"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(300)]
-    await stage.a.busy(PLACES)
+    await stage.a.busy(SLOTS)
     await asyncio.sleep(0.5)
     stage.a.gate.set()
     await asyncio.gather(*calls)
-    return stage.a.most_in_flight <= PLACES, f"{stage.a.most_in_flight} at once"
+    return stage.a.most_in_flight <= SLOTS, f"{stage.a.most_in_flight} in flight"
 
 
 async def neighbour(stage: Stage) -> Verdict:
-    """One upstream hangs with 150 calls: a call to another is answered within 2 s"""
+    """One upstream hangs with 150 calls: a call to another one succeeds within 2 s"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(150)]
-    await stage.a.busy(PLACES)
+    await stage.a.busy(SLOTS)
     await asyncio.sleep(0.5)
     started = time.monotonic()
     status = await stage.status(stage.b.url)
@@ -177,7 +177,7 @@ async def neighbour(stage: Stage) -> Verdict:
 
 
 async def cookies(stage: Stage) -> Verdict:
-    """An upstream sets a cookie on one caller's call: it is not sent with another's"""
+    """An upstream sets a cookie for one caller: it is not sent with another caller's call"""
     await stage.status(f"{stage.a.url}/?set-cookie=session=alice")
     await stage.status(f"{stage.a.url}/")
     leaked = "cookie" in stage.a.seen[-1].headers
@@ -185,7 +185,7 @@ async def cookies(stage: Stage) -> Verdict:
 
 
 async def secrets(stage: Stage) -> Verdict:
-    """Calls with a token in query and header, one failing: at INFO it is in no log"""
+    """Calls with a token in query and header, one failing: no log line at INFO contains it"""
     for path in ("/?", "/drop?"):
         await stage.status(stage.a.url + path, "/with-secret")
     stage.service.stop()
@@ -194,44 +194,44 @@ async def secrets(stage: Stage) -> Verdict:
 
 
 async def redirect(stage: Stage) -> Verdict:
-    """A redirect to another host: it gets no credentials"""
+    """A redirect to another host: that host gets no credentials"""
     await stage.status(f"{stage.a.url}/status/302?location={stage.stranger.url}/?", "/with-secret")
     got = [request for request in stage.stranger.seen if "authorization" in request.headers]
     return not got, "followed" if stage.stranger.seen else "not followed"
 
 
 async def foreign_url(stage: Stage) -> Verdict:
-    """A caller asks for a URL of an internal host: nothing is sent there"""
+    """A caller passes the URL of an internal host (SSRF): nothing is sent"""
     status = await stage.status(f"{stage.stranger.url}/internal")
     return not stage.stranger.seen, f"{status}, {'sent' if stage.stranger.seen else 'not sent'}"
 
 
 async def cancellations(stage: Stage) -> Verdict:
-    """1000 calls are cancelled in every phase: 100 calls at once then reach the upstream"""
+    """1000 calls are cancelled at every phase: then 100 concurrent calls reach the upstream"""
     for start in range(0, 1000, 50):
-        patience = (number / 100_000 for number in range(start, start + 50))
+        timeouts = (number / 100_000 for number in range(start, start + 50))
         await asyncio.gather(
             *(
-                stage.status(f"{stage.a.url}/hang", "/impatient", patience_s=patience_s)
-                for patience_s in patience
+                stage.status(f"{stage.a.url}/hang", "/with-timeout", timeout_s=timeout_s)
+                for timeout_s in timeouts
             )
         )
-    calls = [asyncio.create_task(stage.status(f"{stage.b.url}/gate")) for _ in range(PLACES)]
+    calls = [asyncio.create_task(stage.status(f"{stage.b.url}/gate")) for _ in range(SLOTS)]
     with_all = True
     try:
         async with asyncio.timeout(4):
-            await stage.b.busy(PLACES)
+            await stage.b.busy(SLOTS)
     except TimeoutError:
         with_all = False
     reached = stage.b.in_flight
     stage.b.gate.set()
     await asyncio.gather(*calls)
-    return with_all, f"{reached} of {PLACES}"
+    return with_all, f"{reached} of {SLOTS}"
 
 
-async def forgotten(stage: Stage) -> Verdict:
-    """120 streamed responses are never closed: 8 s later the upstream can be called"""
-    calls = (stage.status(f"{stage.a.url}/drip", "/forgetful") for _ in range(120))
+async def unclosed(stage: Stage) -> Verdict:
+    """120 streamed responses are never closed: 8 s later, a call to the upstream succeeds"""
+    calls = (stage.status(f"{stage.a.url}/drip", "/unclosed") for _ in range(120))
     await asyncio.gather(*calls)
     await asyncio.sleep(8)
     status = await stage.status(stage.a.url)
@@ -239,7 +239,7 @@ async def forgotten(stage: Stage) -> Verdict:
 
 
 async def leaving(stage: Stage) -> Verdict:
-    """50 callers leave in the middle of a streamed body: the upstream is rid of all within 2 s"""
+    """50 callers leave mid-stream: all their upstream connections are closed within 2 s"""
     async with AsyncExitStack() as streams:
         for _ in range(50):
             stream = stage.caller.stream(
@@ -248,13 +248,13 @@ async def leaving(stage: Stage) -> Verdict:
             response = await streams.enter_async_context(stream)
             await anext(response.aiter_raw())
     until = time.monotonic() + 2
-    while stage.a.in_flight and time.monotonic() < until:  # noqa: ASYNC110 - nothing tells
+    while stage.a.in_flight and time.monotonic() < until:  # noqa: ASYNC110 - no event to wait for
         await asyncio.sleep(0.05)
-    return stage.a.in_flight == 0, f"{stage.a.in_flight} left"
+    return stage.a.in_flight == 0, f"{stage.a.in_flight} open"
 
 
 async def sigterm(stage: Stage) -> Verdict:
-    """SIGTERM with 50 calls under way: none is lost"""
+    """SIGTERM with 50 calls in flight: all of them are answered"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(50)]
     await stage.a.busy(50)
     stage.service.terminate()
@@ -284,7 +284,7 @@ SCENARIOS: list[Scenario] = [
     redirect,
     foreign_url,
     cancellations,
-    forgotten,
+    unclosed,
     leaving,
     sigterm,
 ]
@@ -312,7 +312,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
         caller = httpx.AsyncClient(
             base_url=f"http://{HOST}:{service.port}",
             timeout=30,
-            # A connection for each call, as callers of a service have.
+            # A connection for each call, like independent callers.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
         await stack.enter_async_context(caller)
@@ -324,7 +324,7 @@ async def verdict(project: Path, upstream: Any, contender: str, scenario: Scenar
         return await scenario(stage)
 
 
-def told(survived: bool, observed: str) -> str:
+def cell(survived: bool, observed: str) -> str:
     return f"yes: {observed}" if survived else f"**no**: {observed}"
 
 
@@ -334,7 +334,7 @@ async def main() -> None:
         upstream = misbehaving_upstream(project)
         survived = Counter[str]()
         contenders = ("plain", "generated")
-        print("| What happens: what is expected | Plain shared client | Generated service |")
+        print("| Fault: expected result | Plain shared client | Generated service |")
         print("|---|---|---|")
         for number, scenario in enumerate(SCENARIOS, 1):
             print(f"{number:2} of {len(SCENARIOS)}: {scenario.__doc__}", file=sys.stderr)
@@ -342,8 +342,8 @@ async def main() -> None:
                 *(verdict(project, upstream, who, scenario) for who in contenders)
             )
             survived.update(who for who, (yes, _) in zip(contenders, verdicts, strict=True) if yes)
-            cells = (scenario.__doc__, *(told(*verdict) for verdict in verdicts))
-            print(f"| {' | '.join(str(cell) for cell in cells)} |", flush=True)
+            cells = (scenario.__doc__, *(cell(*verdict) for verdict in verdicts))
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
         scores = (f"**{survived[who]} of {len(SCENARIOS)}**" for who in contenders)
         print(f"| **Survived** | {' | '.join(scores)} |")
 

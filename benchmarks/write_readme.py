@@ -1,4 +1,4 @@
-"""Writes the README beside it from the kept results, so that it tells what was measured."""
+"""Writes benchmarks/README.md from the saved results."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ PLOTS = {
 def text() -> str:
     parts = [
         "# Benchmarks\n\n`make bench` measures all of this and writes this page. "
-        "Figures of different machines differ; the ratios are what to compare."
+        "Figures differ between machines; compare the ratios."
     ]
     for title, module in PARTS.items():
         results = saved(module.__name__)
@@ -37,9 +37,9 @@ def text() -> str:
         parts.append(f"## {title}\n\n{about}\n\n{PLOTS.get(title, '')}{figures}")
     machines = {module.__name__: saved(module.__name__)["machine"] for module in PARTS.values()}
     if any(machine != machines["throughput"] for machine in machines.values()):
-        sys.exit("The results are of different machines or versions: run `make bench`.")
-    told = "\n".join(f"- {name}: {what}" for name, what in machines["throughput"].items())
-    return "\n\n".join([*parts, f"## The machine\n\n{told}\n"])
+        sys.exit("The results are from different machines or versions: run `make bench`.")
+    versions = "\n".join(f"- {name}: {what}" for name, what in machines["throughput"].items())
+    return "\n\n".join([*parts, f"## The machine\n\n{versions}\n"])
 
 
 if __name__ == "__main__":

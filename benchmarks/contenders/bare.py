@@ -1,4 +1,4 @@
-"""The least that FastAPI and uvicorn do for a route that takes a parameter."""
+"""A bare FastAPI application: one route with a parameter."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The generated service as it is, and the handlers on the client of its upstream `a`."""
+"""The generated service, plus the handlers with the client of its upstream `a`."""
 
 import uvicorn
 from handlers import handlers

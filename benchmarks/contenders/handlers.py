@@ -1,4 +1,4 @@
-"""What people write beside /external, the same for either service."""
+"""Handlers besides /external, the same in both services."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ SECRET = os.environ["SECRET"]
 
 
 def handlers(client_of: Callable[..., Any]) -> APIRouter:
-    """The handlers, given the dependency that is their client."""
+    """Return the handlers; ``client_of`` is the dependency that gives them a client."""
     router = APIRouter()
     Client = Annotated[httpx.AsyncClient, Depends(client_of)]  # noqa: N806 - a type
 
@@ -25,17 +25,17 @@ def handlers(client_of: Callable[..., Any]) -> APIRouter:
         headers = {"Authorization": f"Bearer {SECRET}"}
         return (await client.get(f"{url}token={SECRET}", headers=headers)).status_code
 
-    @router.get("/impatient")
-    async def impatient(url: str, patience_s: float, client: Client) -> str:
+    @router.get("/with-timeout")
+    async def with_timeout(url: str, timeout_s: float, client: Client) -> str:
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 return (await client.get(url)).text
         except TimeoutError:
-            return "left"
+            return "timed out"
 
-    @router.get("/forgetful")
-    async def forgetful(url: str, client: Client) -> int:
+    @router.get("/unclosed")
+    async def unclosed(url: str, client: Client) -> int:
         response = await client.send(client.build_request("GET", url), stream=True)
-        return response.status_code  # and nobody closes it
+        return response.status_code  # the response is never closed
 
     return router

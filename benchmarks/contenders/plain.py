@@ -1,4 +1,4 @@
-"""The usual good answer: one client, opened and closed in the lifespan, with a timeout."""
+"""The usual recommendation: one client, opened and closed in the lifespan, with a timeout."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""One handler as people write it, on the client that the first argument names."""
+"""One typical handler, with the client that the first argument names."""
 
 import os
 import sys
