@@ -24,7 +24,7 @@ from plots import overload_plot
 PLACES = 20
 CAPACITY_PER_S = 200
 LOADS = (0.5, 0.75, 1, 1.5, 2, 3, 4)
-PATIENCE_S = 2
+LEAVE_AFTER_S = 2
 MEASURED_S = 10
 CONTENDERS = ("plain shared client", "generated service")
 PROGRAMS = Path(__file__).parent / "contenders"
@@ -71,7 +71,7 @@ async def offered(url: str, per_s: float, measured_s: float) -> dict[str, Any]:
     warm_up_s = measured_s / 2
     ends: dict[str, list[float]] = defaultdict(list)
     connector = aiohttp.TCPConnector(limit=0)
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+    timeout = aiohttp.ClientTimeout(total=LEAVE_AFTER_S)
 
     async def call(measured: bool) -> None:
         started = time.perf_counter()
