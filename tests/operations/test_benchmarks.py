@@ -60,8 +60,8 @@ def test_overload(tmp_path: Path, contender: str) -> None:
     """Every call is counted once: the service rejects the excess, or callers leave."""
     play(
         BENCHMARKS / "overload.py",
-        "--loads",
-        "3",
+        "--loads=3",
+        "--seconds=4",
         "--only",
         contender,
         "--output",

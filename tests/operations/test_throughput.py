@@ -9,7 +9,7 @@ BENCHMARKS = ROOT / "benchmarks"
 
 
 def test_throughput(tmp_path: Path) -> None:
-    """Every contender answers under load; table, JSON and plot are made."""
+    """Every contender answers under load, and the table, JSON and plot are written."""
     options = ("--seconds=1", "--rounds=1", "--callers", "2", "--bodies", "small")
     command = (sys.executable, BENCHMARKS / "throughput.py", *options, "--output", tmp_path / "out")
     printed = succeed(tmp_path, *command)
@@ -22,7 +22,7 @@ def test_throughput(tmp_path: Path) -> None:
 
 
 def test_layers(tmp_path: Path) -> None:
-    """Each layer is measured within the whole."""
+    """The benchmark reports the cost of each layer."""
     options = ("--rounds", "1", "--output", tmp_path / "out")
     command = (sys.executable, BENCHMARKS / "layers.py", *options)
     printed = succeed(tmp_path, *command)

@@ -15,7 +15,7 @@ from support.loopback import HOST
 pytestmark = pytest.mark.anyio
 
 ATTEMPTS = 3
-# What befalls an order, and what the service's caller is told: the upstream's status, if any.
+# What happens to an order, and the status that the service's caller gets.
 ORDERS = {
     "/drop": 502,
     "/reset": 502,
