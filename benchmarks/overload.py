@@ -1,8 +1,8 @@
-"""What is left of a service when more is asked of it than its upstream can do?
+"""How does the service behave when load exceeds the upstream's capacity?
 
-The upstream works on 20 requests at once, 100 ms each: 200 a second, and more of them wait there.
-Callers come at a given rate whatever happens, and leave after 2 seconds. Goodput is what is
-answered well in time. Once as generated, with MAX_CONNECTIONS=20, once with a plain shared client.
+The upstream serves 20 concurrent requests in 100 ms each, which is 200 a second; others queue.
+Calls arrive at a fixed rate, and their callers leave after 2 seconds. Goodput counts the calls that
+succeed in time. The generated service has MAX_CONNECTIONS=20.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import uvloop
 from machine import OTHER_CORES, Process, parser, rendered, save, table
 from plots import overload_plot
 
-PLACES = 20
+SLOTS = 20
 CAPACITY_PER_S = 200
 LOADS = (0.5, 0.75, 1, 1.5, 2, 3, 4)
 LEAVE_AFTER_S = 2
@@ -34,7 +34,7 @@ def main() -> None:
     options = parser(__doc__, "overload")
     options.add_argument("--loads", type=float, nargs="+", default=LOADS)
     options.add_argument("--only", nargs="+", default=CONTENDERS, choices=CONTENDERS)
-    options.add_argument("--seconds", type=float, default=MEASURED_S, help="how long each load is")
+    options.add_argument("--seconds", type=float, default=MEASURED_S, help="length of each load")
     arguments = options.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     rows = []
@@ -42,7 +42,7 @@ def main() -> None:
         for name in arguments.only:
             # New processes for each, so that no load pays for the backlog of another.
             with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-                command = [sys.executable, str(PROGRAMS / "slow_upstream.py"), str(PLACES)]
+                command = [sys.executable, str(PROGRAMS / "slow_upstream.py"), str(SLOTS)]
                 upstream = stack.enter_context(Process(command, cores=OTHER_CORES))
                 service = stack.enter_context(contender(name, Path(directory), upstream.url))
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -62,12 +62,12 @@ def contender(name: str, directory: Path, upstream: str) -> Process:
     return Process(
         [sys.executable, "-m", "my_service"],
         directory=rendered(directory, upstreams=f"slow={upstream}") / "src",
-        APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(PLACES),
+        APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(SLOTS),
     )
 
 
 async def offered(url: str, per_s: float, measured_s: float) -> dict[str, Any]:
-    """Call at this rate, and count how the calls of the measured time end."""
+    """Make calls at this rate, and count how those after the warm-up end."""
     warm_up_s = measured_s / 2
     ends: dict[str, list[float]] = defaultdict(list)
     connector = aiohttp.TCPConnector(limit=0)
@@ -78,7 +78,7 @@ async def offered(url: str, per_s: float, measured_s: float) -> dict[str, Any]:
         try:
             async with session.get(url) as response:
                 await response.read()
-                end = {200: "answered", 503: "refused"}.get(response.status, "failed")
+                end = {200: "answered", 503: "rejected"}.get(response.status, "failed")
         except TimeoutError:
             end = "left"
         except aiohttp.ClientError:
@@ -94,28 +94,28 @@ async def offered(url: str, per_s: float, measured_s: float) -> dict[str, Any]:
         for number in range(int(per_s * (warm_up_s + measured_s))):
             await asyncio.sleep(begun + number / per_s - time.perf_counter())
             calls.create_task(call(measured=number >= per_s * warm_up_s))
-    answered, refused = ends["answered"] or [0.0], ends["refused"] or [0.0]
+    answered, rejected = ends["answered"] or [0.0], ends["rejected"] or [0.0]
     return {
         "goodput_per_s": round(len(ends["answered"]) / measured_s, 1),
-        "refused_per_s": round(len(ends["refused"]) / measured_s, 1),
+        "rejected_per_s": round(len(ends["rejected"]) / measured_s, 1),
         "left_per_s": round(len(ends["left"]) / measured_s, 1),
         "failed_per_s": round(len(ends["failed"]) / measured_s, 1),
         "answered_p99_s": round(statistics.quantiles([*answered, *answered], n=100)[98], 2),
-        "refused_p99_s": round(statistics.quantiles([*refused, *refused], n=100)[98], 2),
+        "rejected_p99_s": round(statistics.quantiles([*rejected, *rejected], n=100)[98], 2),
     }
 
 
 def report(results: dict[str, Any]) -> str:
-    head = ["load", "", "answered", "refused with 503", "left", "99% of answers", "99% of refusals"]
+    head = ["load", "", "answered", "503", "left", "p99 of answers", "p99 of 503"]
     return table(
         head,
         *(
             [
                 f"{row['load']:g}",
                 row["contender"],
-                *(f"{row[f'{end}_per_s']:.0f}/s" for end in ("goodput", "refused", "left")),
+                *(f"{row[f'{end}_per_s']:.0f}/s" for end in ("goodput", "rejected", "left")),
                 f"{row['answered_p99_s']:.2f} s",
-                f"{row['refused_p99_s']:.2f} s" if row["refused_per_s"] else "",
+                f"{row['rejected_p99_s']:.2f} s" if row["rejected_per_s"] else "",
             ]
             for row in results["rows"]
         ),

@@ -1,8 +1,8 @@
--- Tells wrk's figures as one line of JSON; latencies are in microseconds.
+-- Prints wrk's figures as one line of JSON; latencies are in microseconds.
 done = function(summary, latency, requests)
   local failed = summary.errors
   io.write(string.format(
-    '\n{"requests": %d, "duration_us": %d, "bytes": %d, "p50_us": %d, "p99_us": %d, "errors": %d, "refused": %d}\n',
+    '\n{"requests": %d, "duration_us": %d, "bytes": %d, "p50_us": %d, "p99_us": %d, "errors": %d, "not_2xx": %d}\n',
     summary.requests, summary.duration, summary.bytes,
     latency:percentile(50), latency:percentile(99),
     failed.connect + failed.read + failed.write + failed.status + failed.timeout, failed.status))

@@ -69,8 +69,8 @@ def test_overload(tmp_path: Path, contender: str) -> None:
     )
 
     (row,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["rows"]
-    ends = ("goodput", "refused", "left", "failed")
+    ends = ("goodput", "rejected", "left", "failed")
     assert row["contender"] == contender
     assert sum(row[f"{end}_per_s"] for end in ends) == pytest.approx(600)
-    assert row["refused_per_s" if contender == "generated service" else "left_per_s"] > 0
+    assert row["rejected_per_s" if contender == "generated service" else "left_per_s"] > 0
     assert "<svg" in (tmp_path / "out.svg").read_text(encoding="utf-8")
