@@ -339,12 +339,12 @@ async def main() -> None:
         for number, scenario in enumerate(SCENARIOS, 1):
             print(f"{number:2} of {len(SCENARIOS)}: {scenario.__doc__}", file=sys.stderr)
             verdicts = await asyncio.gather(
-                *(verdict(project, upstream, who, scenario) for who in contenders)
+                *(verdict(project, upstream, name, scenario) for name in contenders)
             )
-            survived.update(who for who, (yes, _) in zip(contenders, verdicts, strict=True) if yes)
+            survived.update(name for name, (yes, _) in zip(contenders, verdicts, strict=True) if yes)
             cells = (scenario.__doc__, *(cell(*verdict) for verdict in verdicts))
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
-        scores = (f"**{survived[who]} of {len(SCENARIOS)}**" for who in contenders)
+        scores = (f"**{survived[name]} of {len(SCENARIOS)}**" for name in contenders)
         print(f"| **Survived** | {' | '.join(scores)} |")
 
 
