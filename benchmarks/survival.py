@@ -341,7 +341,9 @@ async def main() -> None:
             verdicts = await asyncio.gather(
                 *(verdict(project, upstream, name, scenario) for name in contenders)
             )
-            survived.update(name for name, (yes, _) in zip(contenders, verdicts, strict=True) if yes)
+            survived.update(
+                name for name, (yes, _) in zip(contenders, verdicts, strict=True) if yes
+            )
             cells = (scenario.__doc__, *(cell(*verdict) for verdict in verdicts))
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
         scores = (f"**{survived[name]} of {len(SCENARIOS)}**" for name in contenders)
