@@ -1,7 +1,7 @@
-"""What the layers promise about time and about counting: each promise alone, on a virtual clock.
+"""The layers' promises about time and counts, each alone on a virtual clock.
 
-Where test_state_machines.py holds of any schedule what must never happen, this tells of chosen
-ones how long and how often.
+test_state_machines.py checks for any schedule what must never happen; these tests check for chosen
+schedules how long and how often.
 """
 
 import asyncio

@@ -179,19 +179,19 @@ def test_what_is_chosen_counts_in_every_panel(project: Project, scraped: Scraped
 def test_panels_are_distinct(project: Project) -> None:
     """Each panel has its own id, title, area and unit, and a description."""
     every = dashboard(project)["panels"]
-    places = [
+    cells = [
         (panel["id"], x, y)
         for panel in every
         for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
         for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
     ]
-    width, height = 24, max(y for *_, y in places) + 1
+    width, height = 24, max(y for *_, y in cells) + 1
 
     assert len(every) == len({panel["id"] for panel in every})
     assert len(every) == len({panel["title"] for panel in every})
     # Neither an overlap nor a gap.
-    assert set(itertools.product(range(width), range(height))) == {place[1:] for place in places}
-    assert width * height == len(places)
+    assert set(itertools.product(range(width), range(height))) == {cell[1:] for cell in cells}
+    assert width * height == len(cells)
     for title, panel in panels(project).items():
         assert len(panel["description"]) > 60, title
         defaults = panel["fieldConfig"]["defaults"]
