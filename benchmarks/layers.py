@@ -1,7 +1,7 @@
 """What does each layer of the managed client cost, and where does the time of a call go?
 
 16 tasks in one process call nginx: first through aiohttp alone, then through httpx on the
-transport, then with one more layer each time.
+transport, then through the client with one more layer each time, from the innermost outwards.
 """
 
 # ruff: noqa: PLC0415 - the package exists only after rendering
@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -50,47 +50,53 @@ def main() -> None:
 
 
 async def measure(upstream: str, log: Path, rounds: int) -> dict[str, Any]:
-    from my_service.http_client.client import ManagedClient
-    from my_service.http_client.layers.call_scope import CallScope
     from my_service.http_client.pipeline import build
     from my_service.http_client.transport.pool import PoolTransport
     from my_service.log import config
     from my_service.settings import Settings
 
     settings = Settings(upstreams={"nginx": {"base_url": upstream}})
-    http = settings.upstreams["nginx"]
     with log.open("w") as sink:
         sys.stdout, stdout = sink, sys.stdout
         logging.config.dictConfig(config("INFO", "json"))
         sys.stdout = stdout
         async with (
             aiohttp.ClientSession() as session,
-            PoolTransport(http) as transport,
+            PoolTransport(settings.upstreams["nginx"]) as transport,
             httpx.AsyncClient(transport=transport) as bare,
         ):
 
-            async def by_aiohttp() -> None:
+            async def call_by_aiohttp() -> None:
                 async with session.get(f"{upstream}/small") as response:
                     await response.read()
 
             calls: dict[str, Call] = {
-                "aiohttp alone": by_aiohttp,
+                "aiohttp alone": call_by_aiohttp,
                 "httpx.AsyncClient on the transport": lambda: bare.get(f"{upstream}/small"),
             }
-            whole = build("nginx", settings, transport).client
-            for name, layer in reversed([*named_layers(whole._transport.inner)]):
-                calls[name] = with_path(ManagedClient("nginx", http, CallScope("nginx", layer)).get)
+            whole = build("nginx", settings, transport)
+            names = [type(layer).__name__ for layer in layers_of(whole)]
+            innermost = f"the client with CallScope and {names[-1]}"
+            for position, name in reversed(list(enumerate(names))):
+                stack = build("nginx", settings, transport)
+                scope_of(stack).inner = layers_of(stack)[position]
+                calls[innermost if name == names[-1] else name] = with_path(stack.client.get)
             costs = await costs_of(calls, rounds)
-            shares = await profile(with_path(whole.get))
+            shares = await profile(calls[names[0]])
     return {"us_per_call": costs, "share_of_own_time": shares}
 
 
-def named_layers(layer: Any) -> Iterator[tuple[str, Any]]:
-    """Each layer from the outermost one, by its name in words."""
-    while hasattr(layer, "inner"):
-        yield re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).lower(), layer
-        layer = layer.inner
-    yield "the client: URL, headers, cookies, call state", layer
+def scope_of(stack: Any) -> Any:
+    """Return the outermost layer, which httpx sees as the client's transport."""
+    return stack.client._transport
+
+
+def layers_of(stack: Any) -> list[Any]:
+    """Return the layers within CallScope, in the order of pipeline.py."""
+    layers = [scope_of(stack).inner]
+    while hasattr(layers[-1], "inner"):
+        layers.append(layers[-1].inner)
+    return layers
 
 
 def with_path(get: Any) -> Call:
@@ -146,10 +152,10 @@ def report(results: dict[str, Any]) -> str:
     shares = ((name, f"{share:.0f}%") for name, share in results["share_of_own_time"].items())
     return "\n\n".join(
         [
-            "Processor time of a call. Each row adds one part:",
+            "Processor time of a call. Each row adds one layer around those above it:",
             table(["a call through", "µs", "added"], *rows),
-            f"With all layers, a call takes {full / bare:.2f} times as long as with httpx alone on "
-            f"the same transport, and {full / client:.2f} times as long as without layers.",
+            f"The whole client takes {full / bare:.2f} times as long as httpx on the transport, "
+            f"and {full / client:.2f} times as long as the client with its innermost layer alone.",
             "The share of each package in the time of a whole call, as cProfile reports it:",
             table(["package", "share"], *shares),
         ]
