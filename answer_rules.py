@@ -362,6 +362,7 @@ def _check_upstreams(text: str) -> tuple[str, list[tuple[str, str, str]]]:
 Rule = tuple[Callable[[str], str | None], Callable[[str], str]]
 RULES: dict[str, Rule] = {
     "project_name": (_blank_trouble, lambda text: text.strip() or QUESTIONS["project_name"]),
+    "features": (lambda _: None, str),
     "project_slug": (_slug_trouble, lambda text: default_slug(text) or "my-service"),
     "package_name": (_package_trouble, lambda text: default_package(text) or "my_service"),
     "description": (lambda _: None, str),

@@ -8,8 +8,8 @@ from fastapi.requests import HTTPConnection
 from .clients import Clients
 
 
-def open_clients_of(connection: HTTPConnection) -> Clients:
-    """The clients that the lifespan opened; mounted applications share them."""
+def clients_of(connection: HTTPConnection) -> Clients:
+    """Return the clients that the lifespan opened; mounted applications share them."""
     clients = getattr(connection.state, "clients", None)
     if clients is None:
         raise RuntimeError(
@@ -22,10 +22,10 @@ def open_clients_of(connection: HTTPConnection) -> Clients:
 
 
 def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
-    """A dependency that gives the client of the upstream ``name``, for ``Depends``."""
+    """Return a dependency, for ``Depends``, that gives the client of the upstream ``name``."""
 
     async def client(connection: HTTPConnection) -> httpx.AsyncClient:
-        clients = open_clients_of(connection)
+        clients = clients_of(connection)
         try:
             return clients.upstreams[name.lower()].client
         except KeyError:
@@ -37,5 +37,5 @@ def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
 
 
 async def default(connection: HTTPConnection) -> httpx.AsyncClient:
-    """The shared client without a base URL; it is there even when there are no upstreams."""
-    return open_clients_of(connection).default.client
+    """Give the shared client without a base URL; it exists even without upstreams."""
+    return clients_of(connection).default.client

@@ -7,13 +7,12 @@ next caller's request, for something else (RFC 9112, 11.2).
 import errno
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import {{ cookiecutter.__httpx }}
 
-from .errors import translated
-from .layer import is_repeatable
+from ..errors import translate_error
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # A line break in a value, or a blank at its ends (RFC 9110, 5.5), where \0 separates the values.
@@ -116,7 +115,8 @@ class RequestBody:
                 raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
         except Exception as failure:
             self.failure = failure
-            self._request.extensions["body_failed"] = True  # for the breaker
+            if "call" in self._request.extensions:
+                self._request.extensions["call"].body_failed = True
             raise
         self.whole = True
 
@@ -124,34 +124,4 @@ class RequestBody:
 def unfinished() -> httpx.TransportError:
     """What is raised for a success that came before the request was sent whole."""
     reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-    return translated(httpx.ReadError, reset)
-
-
-class StaleConnection(Exception):
-    """A kept connection ended before anything of the response arrived; ``error`` is httpx's."""
-
-    def __init__(self, error: httpx.TransportError) -> None:
-        super().__init__()
-        self.error = error
-
-
-async def repeat_if_stale(
-    exchange: Callable[[httpx.Request], Awaitable[httpx.Response]], request: httpx.Request
-) -> httpx.Response:
-    """Send the request; once more, at once, where the server had ended an idle connection.
-
-    This is connection management (RFC 9112, 9.3.1) and no retry: it costs no budget, though it
-    counts as an attempt, and is for the first one alone. A request that must not be sent twice is
-    not repeated.
-    """
-    attempts = request.extensions.get("attempts", 1)
-    try:
-        return await exchange(request)
-    except StaleConnection as stale:
-        if attempts > 1 or not is_repeatable(request):
-            raise stale.error from None
-    request.extensions["attempts"] = attempts + 1
-    try:
-        return await exchange(request)
-    except StaleConnection as stale:
-        raise stale.error from None
+    return translate_error(httpx.ReadError, reset)
