@@ -72,10 +72,10 @@ def header(said: str | timedelta) -> str:
 @pytest.fixture(scope="module")
 def clients(bake: Bake) -> Iterator[Any]:
     """A service's own module that builds the clients, imported into this process."""
-    project = bake(package_name="told_by_the_clock")
+    project = bake(package_name="run_by_virtual_time")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(project.path / "src")
-        yield importlib.import_module("told_by_the_clock.http_client.clients")
+        yield importlib.import_module("run_by_virtual_time.http_client.clients")
 
 
 @pytest.fixture
