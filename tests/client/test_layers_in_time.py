@@ -187,7 +187,7 @@ def test_no_attempt_begins_after_the_deadline(clients: Any, loop: VirtualTimeLoo
         pytest.param(60, [90, 60, 30], id="long calls"),
     ],
 )
-def test_saturation_tells_when_to_come_back(
+def test_saturation_has_retry_after(
     clients: Any, loop: VirtualTimeLoop, lasted_s: float, expected_s: list[int]
 ) -> None:
     """That is when all who wait will have had a place, if calls take as long as they did."""
