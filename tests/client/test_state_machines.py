@@ -340,11 +340,11 @@ def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[ExploredServ
         log = logging.getLogger(f"{package}.http_client.outcome")
         log.setLevel(logging.INFO)
 
-        def tell(line: logging.LogRecord) -> bool:
+        def note(line: logging.LogRecord) -> bool:
             service.logged.append(int(vars(line)["path"].removeprefix("/")))
             return False  # there are thousands
 
-        log.addFilter(tell)
+        log.addFilter(note)
         yield service
 
 
