@@ -7,7 +7,7 @@ PYTHON := $(shell for python in python3.11 python3; do "$$python" -c \
 # Outside of this folder, because cookiecutter copies a template's whole folder at each generation.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME:%=%/.cache),/tmp)/fastapi-upstreams-template/$(firstword $(shell echo "$(CURDIR)" | cksum))
 VENV := $(CACHE)/venv
-MODULES := answer_rules.py hooks tests $(wildcard benchmarks)
+MODULES := answers hooks tests $(wildcard benchmarks)
 # Tests that need more than Python, as file:program:package of Debian. They are named, not skipped,
 # where a program is missing.
 NEEDS := test_browser.py:chromium:chromium test_kustomize.py:kubectl:kubernetes-client \

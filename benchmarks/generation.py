@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent.parent
-PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}")
+PARTS = ("answers", "cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}")
 ROUNDS = 15
 
 

@@ -15,10 +15,10 @@ import pytest
 from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
 from loopback import Service, clean_environment
 
-import answer_rules
+from answers.questions import PROJECT_DIRECTORY, completed
 
 ROOT = Path(__file__).parent.parent
-# Every part that can be chosen, but for one of the two pipelines; and none.
+# Every part that can be chosen, except one of the two pipelines; and none.
 EVERYTHING: dict[str, object] = {
     "http_library": "httpx2",
     "http_transport": "httpcore",
@@ -32,7 +32,7 @@ NOTHING: dict[str, object] = {
     "deployment": "none",
     "ci": "none",
 }
-PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", answer_rules.PROJECT_DIRECTORY)
+PARTS = ("answers", "cookiecutter.json", "hooks", PROJECT_DIRECTORY)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Project:
         return (self.path / name).read_bytes().decode()
 
     def toml(self, name: str) -> dict[str, Any]:
-        """What a TOML file holds."""
+        """The content of a TOML file."""
         return tomllib.loads(self.read(name))
 
     def start(self, **environment: str) -> Service:
@@ -72,7 +72,7 @@ class Project:
     def run(
         self, tool: str, *args: str, flags: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run a tool of the tests' own environment, which holds what any project needs."""
+        """Run a tool of the tests' own environment, which has every project's dependencies."""
         done = subprocess.run(
             [sys.executable, *flags, "-m", tool, *args],
             cwd=self.path,
@@ -167,7 +167,7 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
                 output_dir=str(tmp_path_factory.mktemp("baked")),
                 config_file=str(config),
             )
-        return Project(Path(written), answer_rules.completed(answers))
+        return Project(Path(written), completed(answers))
 
     return bake
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import EVERYTHING, NOTHING, Bake
 
-import answer_rules
+from answers.rules import find_problems
 
 ROOT = Path(__file__).parent.parent
 UPSTREAMS = {
@@ -64,7 +64,7 @@ def options() -> dict[str, list[Value]]:
 
 
 def is_valid(row: Row) -> bool:
-    return not answer_rules.problems(row)
+    return not find_problems(row)
 
 
 def valid_rows() -> list[Row]:

@@ -11,7 +11,7 @@ from conftest import EVERYTHING, Bake, Project
 from monitoring import ALERTS, DASHBOARD, asked, dashboard, panels, rules, variables, watched
 from prometheus_client.parser import text_string_to_metric_families
 
-import answer_rules
+from answers.names import SLUG_LIMIT
 
 # What Prometheus itself adds to each series.
 ADDED = {"job", "instance"}
@@ -123,7 +123,7 @@ def test_the_dashboard_keeps_its_identity(project: Project) -> None:
     ("name", "slug"),
     [
         ("'\"`\\ ünï 🚀 </script> \\u0041 }} %} ${job}", "my-service"),
-        ("Long", "s" * answer_rules.SLUG_LIMIT),
+        ("Long", "s" * SLUG_LIMIT),
     ],
     ids=["awkward", "long"],
 )
