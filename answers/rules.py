@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from .features import check_features
 from .names import SLUG_LIMIT, default_package, default_slug, package_error, slug_error
 from .problems import LEAVE_OUT, EntryError, Problem
 from .questions import DERIVED, QUESTIONS, as_answer, completed, default, typed
@@ -22,6 +23,7 @@ TEXTS: dict[str, TextRule] = {
 # For each list: a similar one that is valid, and what is wrong with its entries.
 LISTS: dict[str, Callable[[str], tuple[str, list[EntryError]]]] = {
     "upstreams": check_upstreams,
+    "features": check_features,
 }
 
 

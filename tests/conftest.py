@@ -15,11 +15,13 @@ import pytest
 from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
 from loopback import Service, clean_environment
 
+from answers.features import FEATURES
 from answers.questions import PROJECT_DIRECTORY, completed
 
 ROOT = Path(__file__).parent.parent
 # Every part that can be chosen, except one of the two pipelines; and none.
 EVERYTHING: dict[str, object] = {
+    "features": ", ".join(FEATURES),
     "http_library": "httpx2",
     "http_transport": "httpcore",
     "http2": True,
@@ -27,6 +29,7 @@ EVERYTHING: dict[str, object] = {
     "deployment": "kubernetes",
 }
 NOTHING: dict[str, object] = {
+    "features": "",
     "http2": False,
     "telemetry": False,
     "deployment": "none",

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from answers.checks import error_message
+from answers.features import FEATURES
 from answers.names import default_package, default_slug
 from answers.problems import LEAVE_OUT
 from answers.questions import QUESTIONS, completed
@@ -31,6 +32,7 @@ UNSAFE, JINJA, LONG = "control character", "Jinja syntax", "more than 200"
 KEBAB, DEPENDENCY, COMMAND = "must be kebab-case", "a dependency", "a command"
 IDENTIFIER, STANDARD, KEYWORD = "a lowercase ASCII", "standard library", "Python keyword"
 ADDRESS, NAME, HOST, URL = "not an email address", "needs a name", "bad host", "that starts with"
+UNKNOWN, SPELLING = "is not one of retry, circuit_breaker", "must be lowercase"
 BAD: dict[str, list[tuple[str, str]]] = {
     "project_name": [
         ("", "is blank"),
@@ -165,6 +167,23 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("a=https://a.example,A=https://b.example", "the name of another"),
         ("my_api=https://a.example,MyApi=https://b.example", "the name of another"),
     ],
+    "features": [
+        ("retri", UNKNOWN),
+        ("telepathy", UNKNOWN),
+        ("none", UNKNOWN),
+        ("retry workers", UNKNOWN),
+        ("retry,workers\a", SPELLING),
+        ("Retry", SPELLING),
+        ("WORKERS", SPELLING),
+        ("circuit-breaker", SPELLING),
+        ("rate limit", SPELLING),
+        ("\tretry", SPELLING),
+        ("retry,workers,retry", "is repeated"),
+        ("retry,Retry", "is repeated"),
+        ("retry,", "is empty"),
+        (",retry", "is empty"),
+        ("retry,,workers", "is empty"),
+    ],
 }
 CHOICES = {name: default for name, default in QUESTIONS.items() if isinstance(default, list)}
 SWITCHES = [name for name, default in QUESTIONS.items() if isinstance(default, bool)]
@@ -237,7 +256,7 @@ def test_an_invalid_choice_is_reported(field: str, answer: object) -> None:
     assert [] == find_problems(problem.fixes)
 
 
-@pytest.mark.parametrize("field", ["project_name", "upstreams", "package_name"])
+@pytest.mark.parametrize("field", ["project_name", "upstreams", "features", "package_name"])
 def test_an_answer_that_is_not_text_is_reported(field: str) -> None:
     """A config in YAML can answer with a number, a switch or nothing."""
 
@@ -259,6 +278,13 @@ def test_an_answer_that_is_not_text_is_reported(field: str) -> None:
         ({"author_email": "Ann <ann@example.com>"}, "ann@example.com"),
         ({"upstreams": "git-hub=api.github.com"}, "git_hub=https://api.github.com"),
         ({"upstreams": "a=https://u:p@a.example:8443/v1?x=y"}, "a=https://a.example:8443/v1"),
+        ({"features": "circuit-breaker"}, "circuit_breaker"),
+        ({"features": "Rate Limit"}, "rate_limit"),
+        ({"features": "retries"}, "retry"),
+        ({"features": "breaker"}, "circuit_breaker"),
+        ({"features": "telepathy"}, LEAVE_OUT),
+        ({"features": ["Retry", "workers"]}, "retry,workers"),
+        ({"features": None}, "leaving it empty"),
     ],
     ids=str,
 )
@@ -266,6 +292,36 @@ def test_a_suggestion_is_what_was_meant(answer: dict[str, object], suggestion: s
     """It keeps as much of the answer as possible."""
 
     assert [suggestion] == [problem.suggestion for problem in find_problems(answer)]
+
+
+def test_each_invalid_feature_is_reported_on_its_own_line() -> None:
+    """Each line suggests the spelling of its entry, and the command has the corrected list."""
+    answers = {"features": "retry, retri, Workers,, breaker, telepathy, workers"}
+    choices = ", ".join(FEATURES)
+
+    assert [
+        "features: an entry is not one of CHOICES (got 'retri'). Try: leaving it out",
+        "features: an entry must be lowercase, with underscores between words (got 'Workers'). "
+        "Try: workers",
+        "features: an entry is empty (got ''). Try: leaving it out",
+        "features: an entry is not one of CHOICES (got 'breaker'). Try: circuit_breaker",
+        "features: an entry is not one of CHOICES (got 'telepathy'). Try: leaving it out",
+        "features: an entry is repeated (got 'workers'). Try: leaving it out",
+    ] == [str(problem).replace(choices, "CHOICES") for problem in find_problems(answers)]
+    assert error_message(answers).endswith(" features=retry,workers,circuit_breaker")
+
+
+@pytest.mark.parametrize("answer", ["", " ", *FEATURES, ", ".join(FEATURES), "workers ,  retry"])
+def test_features_that_are_valid(answer: str) -> None:
+    """Any of them in any order, with blanks around the commas, or none."""
+
+    assert [] == find_problems({"features": answer})
+
+
+def test_templates_can_find_a_feature_in_the_answer() -> None:
+    """`{% if "retry" in cookiecutter.features %}` is true for that feature only."""
+
+    assert [] == [(a, b) for a in FEATURES for b in FEATURES if a != b and a in b]
 
 
 @pytest.mark.parametrize(
@@ -547,13 +603,13 @@ def test_bad_texts_of_a_config(template: Path, cookiecutter: Cookiecutter) -> No
     """A user's own defaults are checked like typed answers."""
     configured(
         cookiecutter,
-        "  author_name: yes\n  author_email: me\n  http2: 1\n",
+        "  author_name: yes\n  author_email: me\n  http2: 1\n  features: retry, Workers\n",
     )
 
     rejected = cookiecutter(template, "--no-input", "description=Fine")
 
     assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert ["author_email", "http2", "author_name"] == rejected_fields(rejected.stdout)
+    assert ["author_email", "features", "http2", "author_name"] == rejected_fields(rejected.stdout)
     assert {".cookiecutterrc"} == cookiecutter.written()
     assert 0 == cookiecutter(*command_in(rejected.stdout)).returncode
 
@@ -562,13 +618,14 @@ def test_bad_choices_of_a_config(template: Path, cookiecutter: Cookiecutter) -> 
     """cookiecutter would drop them, and all defaults after them, with a warning."""
     configured(
         cookiecutter,
-        "  python_version: 3.12\n  telemetry: perhaps\n  author_name: Zoë Müller\n",
+        "  python_version: 3.12\n  telemetry: perhaps\n  features: [retry, rate-limit]\n"
+        "  author_name: Zoë Müller\n",
     )
 
     rejected = cookiecutter(template, "--no-input", "telemetry=yes")
 
     assert 1 == rejected.returncode
-    assert ["python_version", "telemetry"] == rejected_fields(rejected.stdout)
+    assert ["python_version", "telemetry", "features"] == rejected_fields(rejected.stdout)
     assert "in your cookiecutter config (got 3.12, a float)" in rejected.stdout
     assert {".cookiecutterrc"} == cookiecutter.written()
     accepted = cookiecutter(*command_in(rejected.stdout))
@@ -577,6 +634,7 @@ def test_bad_choices_of_a_config(template: Path, cookiecutter: Cookiecutter) -> 
     assert {
         "python_version": "3.12",
         "telemetry": True,
+        "features": "retry,rate_limit",
         "author_name": "Zoë Müller",
     }.items() <= stored["cookiecutter"].items()
 
@@ -594,9 +652,11 @@ def test_a_valid_config(template: Path, cookiecutter: Cookiecutter, defaults: st
 def test_bad_answers_to_the_python_api(bake: Bake) -> None:
     """They raise cookiecutter's own exception, with the same text."""
     with pytest.raises(FailedHookException) as caught:
-        bake(project_name="", upstreams="github", http2=True)
+        bake(project_name="", upstreams="github", features="retri", http2=True)
 
-    assert ["project_name", "upstreams", "http_transport"] == rejected_fields(str(caught.value))
+    assert ["project_name", "upstreams", "features", "http_transport"] == rejected_fields(
+        str(caught.value)
+    )
 
 
 @pytest.mark.parametrize(
@@ -612,6 +672,7 @@ def test_bad_answers_to_the_python_api(bake: Bake) -> None:
         ("slug=../maps", "project_slug=maps"),
         ("licence=mit", "license=MIT"),
         ("python=3.12", "python_version=3.12"),
+        ("feature=Retry,", "features=retry"),
         ("zzz=1", None),
     ],
 )
@@ -726,13 +787,17 @@ def test_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecutter
     code, output = type_at_the_prompts(
         cookiecutter,
         template,
-        {"project_name": "Maps", "http_library": "2", "telemetry": "y"},
+        {"project_name": "Maps", "features": " ", "http_library": "2", "telemetry": "y"},
     )
 
     assert 0 == code, output
-    assert "[1/15] Project name (human-readable) (My Service): " in output
+    assert "[1/16] Project name (human-readable) (My Service): " in output
     assert "1 - httpx: the original, stable since 2024" in output
     assert "2 - httpx2: the maintained fork, same API" in output
+    assert [*FEATURES] == re.findall(r"(?m)^    ([a-z_]+): [a-z]", output.replace("\r", ""))
+    assert f"({QUESTIONS['features']}): " in output
+    stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))
+    assert "" == stored["cookiecutter"]["features"]
     assert '"httpx2' in (cookiecutter.cwd / "maps" / "pyproject.toml").read_text(encoding="utf-8")
 
 
@@ -744,13 +809,14 @@ def test_bad_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecu
         {
             "project_slug": "../maps",
             "description": "{{ 7 * 7 }}",
+            "features": "workers, retri",
             "http2": "y",
             "license": "2",
         },
     )
 
     assert 1 == code, output
-    assert ["project_slug", "description", "http_transport"] == rejected_fields(output)
+    assert ["project_slug", "description", "features", "http_transport"] == rejected_fields(output)
     assert "Traceback" not in output
     assert set() == cookiecutter.written()
     assert {
@@ -759,4 +825,5 @@ def test_bad_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecu
         "http2=true",
         "http_transport=httpcore",
         "license=Apache-2.0",
+        "features=workers,retry",
     } < set(command_in(output.replace("\r", "")))

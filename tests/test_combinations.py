@@ -15,6 +15,8 @@ import pytest
 import yaml
 from conftest import EVERYTHING, NOTHING, Bake
 
+from answers.features import FEATURES
+from answers.questions import QUESTIONS
 from answers.rules import find_problems
 
 ROOT = Path(__file__).parent.parent
@@ -24,9 +26,9 @@ UPSTREAMS = {
     "two-upstreams": "github=https://api.github.com,my_api=http://localhost:9000/v1",
 }
 
-# All that can be chosen at once, with either pipeline, and nothing of it.
+# Everything that can be chosen together, with either pipeline, and nothing.
 EXTREMES = [EVERYTHING | {"ci": "github"}, EVERYTHING | {"ci": "gitlab"}, NOTHING]
-# What tells that something was chosen, in a file's name or text.
+# Words in a file's name or text that show that an option was chosen.
 TRACES = {
     "deployment": r"(?i)docker|container|compose|kube|\bpods?\b|\breplicas?\b|\bdeploy\b|\bimage\b",
     "ci": r"\bCI\b|\.github/|GitHub Actions|(?i:gitlab|workflow|pipeline|pre-commit|prek)"
@@ -35,8 +37,7 @@ TRACES = {
 }
 
 LEFT_OVER = re.compile(r"\{\{|\{%|%\}|\{#|cookiecutter\.")
-# All that may look like the template's: what workflows, Grafana's legends and Prometheus'
-# annotations say in their own languages.
+# Expressions of workflows, Grafana's legends and Prometheus' annotations, which look like Jinja.
 OWN_EXPRESSIONS = {
     ".github": r"\$\{\{ .*? \}\}",
     "monitoring": r"\{\{([a-z_]+| \$[a-z][\w.]*( \| \w+)? )\}\}",
@@ -55,43 +56,79 @@ Pair = frozenset[tuple[str, Value]]
 
 
 def options() -> dict[str, list[Value]]:
-    """Each question with a choice, so that a new one cannot be forgotten here."""
-    questions = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
-    asked = {name: default for name, default in questions.items() if not name.startswith("_")}
-    choices = {name: default for name, default in asked.items() if isinstance(default, list)}
-    switches = {name: [False, True] for name, default in asked.items() if default in (False, True)}
-    return {"upstreams": list(UPSTREAMS.values()), **choices, **switches}
+    """Each question with a choice, and each feature, so that no new one can be forgotten."""
+    choices = {name: default for name, default in QUESTIONS.items() if isinstance(default, list)}
+    switches = [name for name, default in QUESTIONS.items() if isinstance(default, bool)]
+    return {
+        "upstreams": list(UPSTREAMS.values()),
+        **choices,
+        **{name: [False, True] for name in (*switches, *FEATURES)},
+    }
+
+
+def answers_of(row: Row) -> dict[str, object]:
+    """The answers of a row, in which each feature is a switch."""
+    chosen = ", ".join(feature for feature in FEATURES if row.get(feature))
+    return {"features": chosen} | {name: row[name] for name in row if name not in FEATURES}
+
+
+def row_of(answers: dict[str, object]) -> Row:
+    """The part of a row that these answers decide."""
+    chosen = str(answers["features"]).split(", ")
+    return {feature: feature in chosen for feature in FEATURES} | {
+        name: value
+        for name, value in answers.items()
+        if name in OPTIONS and isinstance(value, Value)
+    }
+
+
+def pairs(row: Row) -> set[Pair]:
+    return set(map(frozenset, itertools.combinations(row.items(), 2)))
+
+
+def possible_pairs() -> Iterator[Pair]:
+    for one, two in itertools.combinations(OPTIONS, 2):
+        for first, second in itertools.product(OPTIONS[one], OPTIONS[two]):
+            yield frozenset({(one, first), (two, second)})
 
 
 def is_valid(row: Row) -> bool:
-    return not find_problems(row)
+    return not find_problems(answers_of(row))
 
 
-def valid_rows() -> list[Row]:
-    names, values = zip(*options().items(), strict=True)
-    rows = (dict(zip(names, row, strict=True)) for row in itertools.product(*values))
-    return [row for row in rows if is_valid(row)]
-
-
-def pairs(row: Row) -> frozenset[Pair]:
-    return frozenset(map(frozenset, itertools.combinations(row.items(), 2)))
+OPTIONS = options()
+# With this seed 16 rows are enough, as many as licence and Python version have pairs. When a
+# question or a feature is added, look for another that needs few.
+SEED, CANDIDATES = 236, 10
+VALID = {pair for pair in possible_pairs() if is_valid(dict(pair))}
 
 
 def covering_rows() -> list[Row]:
-    """Few rows that hold every valid pair: the extremes, then always one that adds most pairs."""
-    candidates = [(row, pairs(row)) for row in valid_rows()]
-    # Without this the ties would all go to the first values. This seed needs few rows.
-    random.Random(12).shuffle(candidates)
-    missing = frozenset[Pair]().union(*(held for _, held in candidates))
-    chosen = [
-        next(row for row, _ in candidates if each.items() <= row.items()) for each in EXTREMES
-    ]
-    missing -= frozenset[Pair]().union(*map(pairs, chosen))
-    while missing:
-        row, held = max(candidates, key=lambda candidate: len(candidate[1] & missing))
-        chosen.append(row)
-        missing -= held
-    return chosen
+    """Few rows that contain every valid pair: the extremes first, then always the best of many."""
+    chance = random.Random(SEED)
+    rows: list[Row] = []
+    missing = set(VALID)
+    seeds = [row_of(answers) for answers in EXTREMES]
+    while seeds or missing:
+        start = seeds.pop(0) if seeds else {}
+        candidates = [grown(start, missing, chance) for _ in range(CANDIDATES)]
+        rows.append(max(candidates, key=lambda row: len(pairs(row) & missing)))
+        missing -= pairs(rows[-1])
+    return rows
+
+
+def grown(row: Row, missing: set[Pair], chance: random.Random) -> Row:
+    """Add the other options in random order, each with the value that adds most missing pairs."""
+    row = dict(row)
+
+    def added(name: str, value: Value) -> tuple[int, float]:
+        new = {frozenset({(name, value), other}) for other in row.items()}
+        return (len(new & missing) if new <= VALID else -1, chance.random())
+
+    open_options = [name for name in OPTIONS if name not in row]
+    for name in chance.sample(open_options, k=len(open_options)):
+        row[name] = max(OPTIONS[name], key=lambda value: added(name, value))
+    return {name: row[name] for name in OPTIONS}
 
 
 def name_of(row: Row) -> str:
@@ -101,7 +138,7 @@ def name_of(row: Row) -> str:
         "python_version": f"py{row['python_version']}",
     }
     words = (
-        f"no-{name}" if value in ("none", False) else name if value is True else value
+        f"no-{name}" if value == "none" else name if value is True else value
         for name, value in shown.items()
     )
     return "-".join(word for word in words if word)
@@ -112,23 +149,19 @@ every_combination = pytest.mark.parametrize("row", ROWS, ids=name_of)
 
 
 def test_every_valid_pair_is_covered() -> None:
-    """Each pair of option values that some valid project has is in one that is tested here."""
-    valid = {pair for row in valid_rows() for pair in pairs(row)}
-    possible = {
-        frozenset(((one, first), (two, second)))
-        for one, two in itertools.combinations(options(), 2)
-        for first, second in itertools.product(options()[one], options()[two])
-    }
+    """Each valid pair of option values, features included, is in a project that is tested."""
 
-    assert valid == {pair for row in ROWS for pair in pairs(row)}
-    assert possible - valid == {frozenset({("http_transport", "aiohttp"), ("http2", True)})}
+    assert set().union(*map(pairs, ROWS)) == VALID
+    assert set(possible_pairs()) - VALID == {
+        frozenset({("http_transport", "aiohttp"), ("http2", True)})
+    }
     assert all(is_valid(row) for row in ROWS)
     assert len(ROWS) <= 20
 
 
 @pytest.mark.parametrize("part", TRACES)
 def test_what_was_not_chosen_leaves_no_trace(bake: Bake, part: str) -> None:
-    """Neither a file nor a word of it, whether all else was chosen or nothing."""
+    """No file or word of it remains, whether everything else was chosen or nothing."""
     traces = {
         name: {
             f"{path}: {match.group()}"
@@ -147,7 +180,7 @@ def test_what_was_not_chosen_leaves_no_trace(bake: Bake, part: str) -> None:
 
 
 def test_what_handlers_import(bake: Bake) -> None:
-    """The default client, an alias for each upstream, the way to name one, and nothing else."""
+    """The default client, an alias for each upstream, and `upstream` to look one up by name."""
     project = bake(upstreams="github=https://api.github.com,my_api=https://api.example.com")
     module = ast.parse(project.read("src/my_service/http_client/__init__.py"))
     defined = {
@@ -163,29 +196,29 @@ def test_what_handlers_import(bake: Bake) -> None:
 
 @every_combination
 def test_what_is_written_is_well_formed(bake: Bake, row: Row) -> None:
-    """No trace of the template is left, and each file can be read by what it is for."""
-    project = bake(**row)
+    """No Jinja is left, and each file can be parsed."""
+    project = bake(**answers_of(row))
     directories = [path for path in project.path.rglob("*") if path.is_dir()]
 
     assert [] == [path for path in directories if not any(path.iterdir())]
     assert [] == [
-        f"{name} {trouble}" for name in project.files() for trouble in troubles(project.path / name)
+        f"{name} {error}" for name in project.files() for error in errors(project.path / name)
     ]
 
 
-def troubles(path: Path) -> Iterator[str]:
-    """What is wrong with a written file."""
+def errors(path: Path) -> Iterator[str]:
+    """Yield what is wrong with a rendered file."""
     text = path.read_text(encoding="utf-8")
     own = text
     for directory, expression in OWN_EXPRESSIONS.items():
         if directory in path.parts:
             own = re.sub(expression, "", own)
     if LEFT_OVER.search(str(path)) or LEFT_OVER.search(own):
-        yield "holds a tag of the template"
+        yield "contains Jinja"
     if text and not re.search(r"[^\n]\n\Z", text):
         yield "does not end in one newline"
     if re.search(r"[ \t\r]$", text, re.MULTILINE):
-        yield "has a line that ends in white space"
+        yield "has trailing white space"
     if re.search(r"\n{4}" if path.suffix in (".py", ".md") else r"\n{3}", text):
         yield "has too many blank lines"
     try:
@@ -198,8 +231,8 @@ def troubles(path: Path) -> Iterator[str]:
 def test_what_is_written_passes_its_own_checks(
     bake: Bake, row: Row, mypy_cache: Path, tmp_path: Path
 ) -> None:
-    """Nothing needs to be reformatted, repaired or skipped."""
-    project = bake(**row)
+    """Format, lint, types and tests pass unchanged, and no test is skipped."""
+    project = bake(**answers_of(row))
     report = tmp_path / "report.xml"
 
     project.run("ruff", "format", "--check", ".")

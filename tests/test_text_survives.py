@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from answers.features import FEATURES
 from answers.filters import markdown_text, python_string, toml_string
 from answers.questions import PROJECT_DIRECTORY, QUESTIONS
 from answers.rules import find_problems
@@ -82,6 +83,7 @@ GOOD: dict[str, list[str]] = {
         "x=https://example.com.",
         f"{'a' * 20}=https://{'b' * 63}.example",
     ],
+    "features": ["", " ", " workers ,retry", "rate_limit", ", ".join(FEATURES)],
 }
 
 

@@ -12,12 +12,14 @@ import pytest
 from conftest import Project
 from loopback import clean_environment
 
+from answers.features import FEATURES
 from answers.questions import PROJECT_DIRECTORY, completed
 
 EVERYTHING = {
     "project_name": 'Karten & "Wege" #1',
     "description": "It's C:\\maps, 100 % `done`: 地図 🚀",
     "upstreams": "maps=https://maps.example.com/v1,github=https://api.github.com",
+    "features": ", ".join(FEATURES),
     "license": "Apache-2.0",
     "http_library": "httpx2",
     "http_transport": "httpcore",
@@ -167,14 +169,16 @@ def test_bad_answers_to_cruft(person: Person) -> None:
         package_name="json",
         http_libary="httpx2",
         description="It's $HOME",
+        features="retry, Retry",
     )
 
     assert (1, "") == (rejected.returncode, rejected.stdout)
     assert rejected.stderr.startswith(
-        "2 invalid answers:\n"
+        "3 invalid answers:\n"
         "\n"
         "http_libary: is not a question of this template (got 'httpx2'). Try: http_library=httpx2\n"
         "package_name: is a module of Python's standard library (got 'json'). Try: json_service\n"
+        "features: an entry is repeated (got 'Retry'). Try: leaving it out\n"
     )
     assert ["template"] == [path.name for path in person.home.iterdir()]
 
@@ -192,6 +196,7 @@ def test_bad_answers_to_cruft(person: Person) -> None:
         "package_name": "json_service",
         "http_library": "httpx2",
         "description": "It's $HOME",
+        "features": "retry",
     }.items() <= stored["context"]["cookiecutter"].items()
 
 
