@@ -7,13 +7,13 @@ PYTHON := $(shell for python in python3.11 python3; do "$$python" -c \
 # Outside of this folder, because cookiecutter copies a template's whole folder at each generation.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME:%=%/.cache),/tmp)/fastapi-upstreams-template/$(firstword $(shell echo "$(CURDIR)" | cksum))
 VENV := $(CACHE)/venv
-MODULES := answers hooks tests $(wildcard benchmarks)
+MODULES := answers hooks support tests $(wildcard benchmarks)
 # Tests that need more than Python, as file:program:package of Debian. They are named, not skipped,
 # where a program is missing.
-NEEDS := test_browser.py:chromium:chromium test_kustomize.py:kubectl:kubernetes-client \
-	test_prometheus.py:promtool:prometheus promises/test_shared_limits.py:redis-server:redis-server \
-	promises/test_goaway.py:nginx:nginx-light test_throughput.py:nginx:nginx-light \
-	test_throughput.py:wrk:wrk
+NEEDS := operations/test_browser.py:chromium:chromium operations/test_kustomize.py:kubectl:kubernetes-client \
+	operations/test_prometheus.py:promtool:prometheus client/promises/test_shared_limits.py:redis-server:redis-server \
+	client/promises/test_goaway.py:nginx:nginx-light operations/test_throughput.py:nginx:nginx-light \
+	operations/test_throughput.py:wrk:wrk
 part = $(word $(1),$(subst :, ,$(2)))
 has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1))
 LEFT_OUT := $(foreach need,$(NEEDS),$(if $(call has,$(call part,2,$(need))),,$(need)))
@@ -30,7 +30,7 @@ help: ## Show what make can do
 
 .PHONY: demo
 demo: $(VENV)/ready ## Write the default service under build/, run it and call an upstream
-	@python tests/demo.py
+	@python -m support.demo
 
 .PHONY: test
 test: check ## Run every check and test

@@ -42,7 +42,7 @@ def main() -> None:
         directory = Path(name)
         with nginx(directory / "nginx") as upstream:
             os.sched_setaffinity(0, SERVICE_CORES)
-            project = rendered(directory / "project", f"upstreams=nginx={upstream}")
+            project = rendered(directory / "project", upstreams=f"nginx={upstream}")
             sys.path.insert(0, str(project / "src"))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 results = runner.run(measure(upstream, directory / "log", arguments.rounds))

@@ -61,7 +61,7 @@ def contender(name: str, directory: Path, upstream: str) -> Process:
         return Process([sys.executable, PROGRAMS / "usual.py", "httpx"])
     return Process(
         [sys.executable, "-m", "my_service"],
-        directory=rendered(directory, f"upstreams=slow={upstream}") / "src",
+        directory=rendered(directory, upstreams=f"slow={upstream}") / "src",
         APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(PLACES),
     )
 

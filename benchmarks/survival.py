@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from machine import rendered, upstream_of
+from machine import rendered
 
-from loopback import HOST, Service  # isort: skip - found by the line above
+from support.generated import misbehaving_upstream
+from support.loopback import HOST
+from support.service import Service
 
 CONTENDERS = Path(__file__).with_name("contenders")
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
@@ -52,7 +54,7 @@ class Stage:
 
     def memory(self) -> float:
         """The most memory that the service has ever had, in MiB."""
-        told = Path(f"/proc/{self.service._process.pid}/status").read_text(encoding="utf-8")
+        told = Path(f"/proc/{self.service.pid}/status").read_text(encoding="utf-8")
         (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", told)
         return int(peak) / 1024
 
@@ -328,8 +330,8 @@ def told(survived: bool, observed: str) -> str:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        project = rendered(Path(directory), "upstreams=")
-        upstream = upstream_of(project)
+        project = rendered(Path(directory), upstreams="")
+        upstream = misbehaving_upstream(project)
         survived = Counter[str]()
         contenders = ("plain", "generated")
         print("| What happens: what is expected | Plain shared client | Generated service |")

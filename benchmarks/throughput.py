@@ -71,9 +71,9 @@ def processes(directory: Path, upstream: str) -> dict[str, Process]:
     for name, (library, transport) in GENERATED.items():
         project = rendered(
             directory / name,
-            f"http_library={library}",
-            f"http_transport={transport}",
-            f"upstreams=nginx={upstream}",
+            http_library=library,
+            http_transport=transport,
+            upstreams=f"nginx={upstream}",
         )
         command = [sys.executable, "-m", "my_service"]
         generated[name] = Process(command, directory=project, PYTHONPATH="src")

@@ -2,32 +2,32 @@
 
 import math
 import sys
-from collections.abc import Callable
 
+{% if "workers" not in cookiecutter.features %}
 import uvicorn
+{% endif %}
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from . import log, workers
-from .settings import Settings, explained
+from . import log{{ ", supervisor" if "workers" in cookiecutter.features }}
+from .settings import Settings, describe_errors
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; invalid settings are told on stderr, with exit code 2."""
+    """Serve until SIGTERM or SIGINT. Print invalid settings to stderr and exit with code 2."""
     try:
         settings = Settings()
     except (ValidationError, SettingsError) as error:
-        print("The settings are not valid:", *explained(error), sep="\n  ", file=sys.stderr)
+        print("Invalid settings:", *describe_errors(error), sep="\n  ", file=sys.stderr)
         sys.exit(2)
-    run: Callable[..., None] = uvicorn.run if settings.workers == 1 else workers.run
-    run(
+    {{ "supervisor" if "workers" in cookiecutter.features else "uvicorn" }}.run(
         f"{__package__}.app:create_served_app",
         factory=True,
         host=settings.host,
         port=settings.port,
-        workers=settings.workers,
+        workers={{ "settings.workers" if "workers" in cookiecutter.features else "1" }},
         log_config=log.config(settings.log_level, settings.log_format),
-        access_log=False,  # request_id.py writes a better one
+        access_log=False,  # middleware.py writes a better one
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s),
     )

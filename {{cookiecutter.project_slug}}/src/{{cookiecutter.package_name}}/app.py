@@ -1,4 +1,4 @@
-"""Joins the rest: the application, and what lives as long as it does."""
+"""Creates the application, and opens and closes the clients with it."""
 
 import gc
 from collections.abc import AsyncGenerator
@@ -7,24 +7,23 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from . import docs, problems{{ ", telemetry" if cookiecutter.telemetry }}, workers
+from . import docs, problems{{ ", telemetry" if cookiecutter.telemetry }}
 from .http_client.clients import Clients, open_clients
-from .request_id import RequestID
+from .middleware import RequestMiddleware
 from .routes import external, health
 from .settings import Settings
 
 
 class State(TypedDict):
-    """What requests find in ``request.state``."""
+    """The contents of ``request.state``."""
 
     clients: Clients
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application; settings that are not given are read from the environment.
+    """Create the application; without ``settings``, they are read from the environment.
 
-    A factory and not a global, so that importing reads nothing and opens nothing, and each
-    test has an application of its own.
+    A factory, so that importing reads and opens nothing, and each test has its own application.
     """
     settings = settings or Settings()
 
@@ -48,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.include_router(external.router)
     app.include_router(health.router)
-    app.add_middleware(RequestID)
+    app.add_middleware(RequestMiddleware)
     problems.install(app)
     docs.install(app)
 {% if cookiecutter.telemetry %}
@@ -58,11 +57,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def create_served_app() -> FastAPI:
-    """The application of a process that does nothing else, as the server makes it."""
-    workers.end_with_parent()
+    """The factory that uvicorn calls, in a process dedicated to this application."""
     app = create_app()
-    # What is made at the start is never garbage, and calls leave few cycles: to skip the one and
-    # to look for the other less often saves 7% of a call's processor time.
+    # Start-up objects live forever and calls create few reference cycles. Freezing the former and
+    # collecting less often saves 7% of the processor time of a call.
     gc.freeze()
     gc.set_threshold(7000)
     return app

@@ -1,8 +1,7 @@
-"""Shapes log records: one line each on stdout, whoever wrote them, uvicorn included."""
+"""Formats all log records, uvicorn's included: one line each on stdout."""
 
 import json
 import logging
-import multiprocessing
 import os
 import re
 import sys
@@ -12,31 +11,28 @@ from typing import Any
 
 import orjson
 
-# Each asks the system or the thread at every record for what no line here tells.
+# Skip per-record look-ups whose results are never printed.
 logging.logProcesses = logging.logMultiprocessing = logging.logThreads = False
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-# Which of several processes wrote the line; one that is alone is not told from others.
-_WORKER = {"worker": os.getpid()} if multiprocessing.parent_process() else {}
-
-# Objects' own words, which leave out what is secret; orjson would write dataclasses field by field.
+# Objects as their own text, which omits secrets; orjson would write dataclasses field by field.
 _AS_TEXT = orjson.OPT_PASSTHROUGH_DATACLASS
 
 _COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
 
-# What every record has, and uvicorn's message once more, in colour. The others are the event's own.
+# Attributes every record has, plus uvicorn's coloured duplicate of the message. Anything else is
+# an event field.
 _NO_FIELDS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
 
-# A URL; what it may hold beside the two groups may be secret.
+# Matches a URL; whatever lies outside the two groups may be secret.
 _URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
 
 
 def config(level: str, format: str) -> dict[str, Any]:
-    """A ``logging.config.dictConfig`` for uvicorn to apply in each of its processes."""
-    # At INFO these tell whole URLs, at DEBUG also headers: the places where secrets are.
-    # The client writes a line of its own for each call, without them.
-    talkative = ("aiohttp", "h2", "hpack", "httpcore2", "httpx", "httpx2")
+    """Return a ``logging.config.dictConfig``, which uvicorn applies in each of its processes."""
+    # These log full URLs at INFO and headers at DEBUG; both can contain secrets.
+    verbose = ("aiohttp", "h2", "hpack", "httpcore2", "httpx", "httpx2")
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -49,23 +45,23 @@ def config(level: str, format: str) -> dict[str, Any]:
             }
         },
         "root": {"level": level, "handlers": ["stdout"]},
-        "loggers": {name: {"level": "WARNING"} for name in talkative},
+        "loggers": {name: {"level": "WARNING"} for name in verbose},
     }
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, for machines."""
+    """One JSON object per line, for machines."""
 
     def format(self, record: logging.LogRecord) -> str:
         event = _event(record, self)
         try:
             return orjson.dumps(event, default=str, option=_AS_TEXT).decode()
-        except TypeError:  # for lone surrogates, or numbers of more than 64 bits
+        except TypeError:  # for lone surrogates, and integers over 64 bits
             return json.dumps(event, default=str)
 
 
 class ConsoleFormatter(logging.Formatter):
-    """A line for people, in colour on a terminal unless NO_COLOR says no."""
+    """Lines for people, coloured on a terminal unless NO_COLOR is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,9 +74,9 @@ class ConsoleFormatter(logging.Formatter):
         traces = [event.pop(name) for name in ("exception", "stack") if name in event]
         if level in self._colors:
             level = f"\x1b[{self._colors[level]}m{level:8}\x1b[0m"
-        for name in ("request_id", "logger"):  # last, since people need them least
+        for name in ("request_id", "logger"):  # last, because people need them least
             event[name] = event.pop(name)
-        fields = (f"{key}={_shown(value)}" for key, value in event.items() if value is not None)
+        fields = (f"{key}={_quoted(value)}" for key, value in event.items() if value is not None)
         line = f"{time} {level:8} {message:20} {' '.join(fields)}"
         return "\n".join([line, *traces])
 
@@ -94,19 +90,18 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
         "message": record.getMessage(),
         # Here, not in a filter: a logger's filters do not see its children's records.
         "request_id": request_id.get(),
-        **_WORKER,
     }
     for name, value in vars(record).items():
         if name not in _NO_FIELDS and name not in event:
             event[name] = value
     if record.exc_info:
-        # httpx's own exceptions tell whole URLs, and tracebacks of others tell them as their cause.
+        # httpx's exceptions contain full URLs, and so do tracebacks chained to them.
         event["exception"] = _URL.sub(r"\1\2", formatter.formatException(record.exc_info))
     if record.stack_info:
         event["stack"] = _URL.sub(r"\1\2", record.stack_info)
     return event
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return text if text.isprintable() and " " not in text else repr(text)

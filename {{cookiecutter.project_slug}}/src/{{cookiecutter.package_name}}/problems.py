@@ -11,14 +11,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from .http_client import errors
+from .http_client.errors import Rejected, upstream_of
 from .log import request_id
 
 log = logging.getLogger(__name__)
 
 
 class Problem(BaseModel):
-    """What went wrong, for the caller; what is needed to mend it is in the log, by request id."""
+    """What the caller may know. Details for debugging are in the log, under the request id."""
 
     type: str
     title: str
@@ -28,7 +28,7 @@ class Problem(BaseModel):
     upstream: str | None = None
 
 
-# For ``responses=`` of a route that calls upstreams, so that its OpenAPI tells the truth.
+# For ``responses=`` of routes that call upstreams, to document their failures in OpenAPI.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
         "description": http.client.responses[status],
@@ -37,30 +37,25 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     for status in (400, 422, 502, 503, 504)
 }
 
-# The first class that fits an exception counts, so the narrow ones stand first.
-_FAILURES: tuple[tuple[type[Exception], int, str, str], ...] = (
-    (errors.URLNotAllowed, 400, "origin-not-allowed", "The URL is not one this service calls."),
-    (httpx.InvalidURL, 400, "origin-not-allowed", "The URL is not valid."),
-    (httpx.LocalProtocolError, 500, "internal-error", "The call to the upstream is not valid."),
-    (httpx.UnsupportedProtocol, 400, "origin-not-allowed", "The URL is neither http nor https."),
-    (errors.CircuitOpen, 503, "upstream-unavailable", "The upstream failed too often of late."),
-    (errors.RateLimited, 503, "upstream-rate-limited", "Too many calls to the upstream of late."),
-    (httpx.PoolTimeout, 503, "upstream-saturated", "Too many calls to the upstream at once."),
-    (httpx.TimeoutException, 504, "upstream-timeout", "The upstream did not answer in time."),
-    (httpx.ConnectError, 502, "upstream-unreachable", "The upstream cannot be reached."),
-    (errors.ResponseTooLarge, 502, "upstream-response-too-large", "The response is too large."),
-    (httpx.HTTPStatusError, 502, "upstream-status", "The upstream refused the call."),
-    (httpx.HTTPError, 502, "upstream-failed", "The upstream broke off or broke the protocol."),
+# For httpx's own exceptions, narrow classes first; the client's own have a ``problem``.
+_PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (httpx.InvalidURL, 400, "origin-not-allowed", "Invalid URL."),
+    (httpx.LocalProtocolError, 500, "internal-error", "Invalid upstream request."),
+    (httpx.UnsupportedProtocol, 400, "origin-not-allowed", "The URL must use http or https."),
+    (httpx.TimeoutException, 504, "upstream-timeout", "The upstream did not respond in time."),
+    (httpx.ConnectError, 502, "upstream-unreachable", "Cannot reach the upstream."),
+    (httpx.HTTPStatusError, 502, "upstream-status", "The upstream rejected the request."),
+    (httpx.HTTPError, 502, "upstream-failed", "The upstream sent a broken or invalid response."),
 )
 
 
 def install(app: FastAPI) -> None:
-    """Answer failures with problems in this application, and not in those mounted in it."""
-    app.add_exception_handler(httpx.HTTPError, _failure)
-    app.add_exception_handler(httpx.InvalidURL, _failure)
-    app.add_exception_handler(ExceptionGroup, _failures)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _refusal)
+    """Answer failures with problems in this application; mounted ones need their own."""
+    app.add_exception_handler(httpx.HTTPError, _answer_failure)
+    app.add_exception_handler(httpx.InvalidURL, _answer_failure)
+    app.add_exception_handler(ExceptionGroup, _answer_failure_group)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_input)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
 
 
 def problem(
@@ -71,7 +66,7 @@ def problem(
     upstream: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A response that tells of a failure; ``kind`` is stable, for programs to compare."""
+    """Build a problem response. ``kind`` is a stable identifier that clients can match on."""
     content = Problem(
         type=f"urn:problem-type:{kind}",
         title=kind.replace("-", " ").capitalize(),
@@ -88,22 +83,24 @@ def problem(
     )
 
 
-async def _failure(_: Request, failure: Exception) -> JSONResponse:
-    status, kind, detail = next(row[1:] for row in _FAILURES if isinstance(failure, row[0]))
+async def _answer_failure(_: Request, failure: Exception) -> JSONResponse:
+    status, kind, detail = getattr(failure, "problem", None) or next(
+        row[1:] for row in _PROBLEMS if isinstance(failure, row[0])
+    )
     if status == 500:
-        log.error("a call that cannot be made", exc_info=failure)
-    retry_after = failure.retry_after_s if isinstance(failure, errors.Refused) else None
+        log.error("invalid upstream request", exc_info=failure)
+    retry_after = failure.retry_after_s if isinstance(failure, Rejected) else None
     return problem(
         status,
         kind,
         detail,
-        upstream=errors.upstream_of(failure),
+        upstream=upstream_of(failure),
         headers={"Retry-After": str(retry_after)} if retry_after else None,
     )
 
 
-async def _failures(request: Request, failures: Exception) -> JSONResponse:
-    """Those of calls in a task group: told as the first, if there is nothing else in it."""
+async def _answer_failure_group(request: Request, failures: Exception) -> JSONResponse:
+    """Answer the failures of a task group as its first one, if it holds no other exceptions."""
     assert isinstance(failures, ExceptionGroup)
     known, others = failures.split((httpx.HTTPError, httpx.InvalidURL))
     if others is not None or known is None:
@@ -111,10 +108,10 @@ async def _failures(request: Request, failures: Exception) -> JSONResponse:
     first: Exception = known
     while isinstance(first, ExceptionGroup):
         first = first.exceptions[0]
-    return await _failure(request, first)
+    return await _answer_failure(request, first)
 
 
-async def _invalid(_: Request, failure: Exception) -> JSONResponse:
+async def _answer_invalid_input(_: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, RequestValidationError)
     detail = "; ".join(
         f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
@@ -123,7 +120,7 @@ async def _invalid(_: Request, failure: Exception) -> JSONResponse:
     return problem(422, "invalid-input", detail)
 
 
-async def _refusal(request: Request, failure: Exception) -> Response:
+async def _answer_http_exception(request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
     status, headers = failure.status_code, dict(failure.headers or {})
     if status in {204, 304}:

@@ -1,11 +1,11 @@
-"""The managed HTTP clients: name one as the type of a parameter, and the handler has it."""
+"""The managed HTTP clients. Annotate a parameter of a handler with one to have it injected."""
 
 from typing import Annotated
 
 import {{ cookiecutter.__httpx }}
 from fastapi import Depends
 
-from .dependency import default, upstream
+from .dependencies import default, upstream
 
 __all__ = [
     "HTTPClient",

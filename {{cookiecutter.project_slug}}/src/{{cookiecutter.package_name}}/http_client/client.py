@@ -1,40 +1,31 @@
-"""The client that handlers are given."""
+"""The client that handlers receive."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Self
 
 import {{ cookiecutter.__httpx }}
 
 from ..settings import HTTPSettings, UpstreamSettings
-from . import defaults
+from . import immutable
 from .auth import AUTH
-from .cap import ACCEPT_ENCODING
-from .charset import encoding_of
-from .layer import Layer
+from .layers.call_scope import Bounds, bounds
+from .layers.response_limit import ACCEPT_ENCODING
 
-# httpx takes 30 µs for each URL. Those asked for last are kept, unless they are long.
+# Parsing a URL takes httpx 30 µs, so recent short ones are cached.
 _LONG = 1024
 _parsed = lru_cache(256)(httpx.URL)
 
 
 def parsed_url(url: str) -> httpx.URL:
-    """The URL; raises httpx.InvalidURL."""
+    """Parse a URL; raises httpx.InvalidURL."""
     return _parsed(url) if len(url) <= _LONG else httpx.URL(url)
 
 
-# What the layers find in ``request.extensions``: upstream (its name), deadline (by the loop's
-# clock), streamed (whether the caller reads the body); and what they keep there: status, attempts.
-# In a context until then, because redirects and authentication make requests of their own.
-_call: ContextVar[dict[str, Any]] = ContextVar("call")
-
-
 class ManagedClient(httpx.AsyncClient):
-    """An ``httpx.AsyncClient`` that gives each call its deadline, and that no caller can change."""
+    """An ``httpx.AsyncClient`` that gives each call a deadline, and that no caller can change."""
 
     _is_shared = False
 
@@ -54,7 +45,7 @@ class ManagedClient(httpx.AsyncClient):
                 auth = AUTH[name](settings)
         super().__init__(
             auth=auth,
-            transport=_Marked(transport),
+            transport=transport,
             base_url=base_url,
             headers=headers,
             follow_redirects=settings.follow_redirects,
@@ -65,27 +56,26 @@ class ManagedClient(httpx.AsyncClient):
                 pool=settings.pool_timeout_s,
             ),
         )
-        # httpx has no public way to keep callers from changing these.
-        self._headers = defaults.Headers(self.headers)
-        self._cookies = defaults.Cookies()
-        self._timeout = defaults.Timeout(self.timeout)
-        self._event_hooks = defaults.EventHooks(self.event_hooks)
+        # httpx has no public way to make these immutable.
+        self._headers = immutable.Headers(self.headers)
+        self._cookies = immutable.Cookies()
+        self._timeout = immutable.Timeout(self.timeout)
+        self._event_hooks = immutable.EventHooks(self.event_hooks)
         self._merged = lru_cache(256)(super()._merge_url)
-        self._marks = {"upstream": name, "status": None, "attempts": 0}
         self._now = asyncio.get_running_loop().time
         self._total_timeout_s = settings.total_timeout_s
         self._is_shared = True
 
     def __setattr__(self, name: str, value: object) -> None:
-        if self._is_shared and name in defaults.INSTEAD:
-            raise defaults.error(name)
+        if self._is_shared and name in immutable.INSTEAD:
+            raise immutable.error(name)
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"the client is shared: it keeps its {name}")
+        raise AttributeError(f"the client is shared: {name} cannot be deleted")
 
     def _merge_url(self, url: httpx.URL | str) -> httpx.URL:
-        # httpx parses what it is given, joins it to the base URL and parses that again.
+        # httpx parses the URL, joins it to the base URL and parses the result.
         if isinstance(url, str) and len(url) <= _LONG:
             return self._merged(url)
         return super()._merge_url(url)
@@ -98,17 +88,15 @@ class ManagedClient(httpx.AsyncClient):
                 "The HTTP client is closed, because its application has ended. Ask for a client "
                 "in each handler, or open clients of your own with open_clients()."
             )
-        # Here and not in a layer, so that a call has one deadline with all its redirects, and
-        # with the requests that an ``httpx.Auth`` sends.
-        outer = _call.get({})
-        deadline = self._now() + self._total_timeout_s
-        _call.set(self._marks | {"deadline": deadline, "streamed": stream})
+        outer = bounds.get()
+        bounds.set(Bounds(self._now() + self._total_timeout_s, stream))
         try:
             response = await super().send(request, stream=stream, **options)
         finally:
-            _call.set(outer)
+            bounds.set(outer)
         if not stream:
-            # httpx's own stream and the response hold each other, and so the body for long.
+            # httpx's stream and response reference each other, which would keep the body alive
+            # until the next garbage collection.
             for each in (response, *response.history):
                 each.stream = httpx.ByteStream(b"")
         return response
@@ -124,31 +112,9 @@ class ManagedClient(httpx.AsyncClient):
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[None]:
-        """Open the client and close it for good; for the lifespan alone."""
+        """Open the client and close it for good; for the lifespan only."""
         await super().__aenter__()
         try:
             yield
         finally:
             await super().__aexit__()
-
-
-class _Marked(Layer):
-    """Attaches the call's state to the request, and hides from httpx what it cannot read."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions = {**request.extensions, **_call.get()}
-        response = await self.inner.handle_async_request(request)
-        if response.has_redirect_location and not _is_readable(response, request.url.host):
-            del response.headers["Location"]
-        response.encoding = encoding_of(response)
-        return response
-
-
-def _is_readable(redirect: httpx.Response, host: str) -> bool:
-    # httpx raises for a Location that it cannot read, also where it is not to follow it.
-    with contextlib.suppress(httpx.InvalidURL, UnicodeError):
-        url = httpx.URL(redirect.headers["Location"])
-        if url.scheme and not url.host:
-            url.copy_with(host=host)
-        return True
-    return False

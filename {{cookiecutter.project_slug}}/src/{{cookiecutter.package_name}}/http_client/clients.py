@@ -2,91 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 import {{ cookiecutter.__httpx }}
 
-from ..settings import HTTPSettings, Settings, UpstreamSettings
-from .attempt import AttemptTimeout
-from .breaker import CircuitBreaker
-from .cap import ResponseCap
-from .client import ManagedClient
-from .deadline import Deadline
-from .engine import Engine
-from .errors import URLNotAllowed
-from .limit import ConcurrencyLimit
-from .origin import Origin, OriginGuard, origin_of
-from .outcome import Outcome
-from .rate import Count, RateLimit
-from .retry import Retry
-{% if cookiecutter.telemetry %}
-from .telemetry import Telemetry
-{% endif %}
+from ..settings import Settings
+from .layers.origin_guard import Origin, URLNotAllowed, origin_of
+from .pipeline import ClientStack, build
+from .transport.pool import PoolTransport
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Managed:
-    """A client, and those of its layers that can be asked how it is."""
-
-    client: ManagedClient
-    engine: Engine
-    limit: ConcurrencyLimit
-    breaker: CircuitBreaker | None
-    base_url: httpx.URL | None
-
-    def status(self) -> dict[str, int | str]:
-        return {
-            "in_flight": self.limit.in_flight,
-            "waiting": self.limit.waiting,
-            "open_connections": self.engine.open_connections,
-            "breaker": self.breaker.state if self.breaker else "off",
-        }
-
-
-CountFor = Callable[[str, str], Count]
-
-
-def build(
-    name: str | None, settings: HTTPSettings, engine: Engine, count_for: CountFor | None = None
-) -> Managed:
-    """A client and its layers, from the pool outwards; the default one has no name."""
-    transport: httpx.AsyncBaseTransport
-    transport = ResponseCap(engine, settings.max_response_bytes)
-    if settings.attempt_timeout_s is not None:
-        transport = AttemptTimeout(transport, settings.attempt_timeout_s)
-    if count_for is not None and settings.rate_limit is not None:
-        count = count_for(name or "", settings.rate_limit)
-        transport = RateLimit(transport, settings.rate_limit, settings.pool_timeout_s, count)
-    breaker = None
-    # Not for the default client, whose many hosts would break one another's circuit.
-    if name is not None and settings.breaker_failure_ratio is not None:
-        transport = breaker = CircuitBreaker(transport, settings.breaker_failure_ratio, settings)
-    transport = Deadline(Retry(transport, settings))
-    transport = limit = ConcurrencyLimit(
-        transport, settings.max_connections, settings.pool_timeout_s
-    )
-    base_url = None
-    if isinstance(settings, UpstreamSettings):
-        base_url = httpx.URL(str(settings.base_url))
-        transport = OriginGuard(transport, base_url)
-{% if cookiecutter.telemetry %}
-    transport = Telemetry(transport, name or "default", engine, limit, breaker)
-{% endif %}
-    transport = Outcome(transport)
-    return Managed(ManagedClient(name, settings, transport), engine, limit, breaker, base_url)
 
 
 @dataclass
 class Clients:
     """The open clients: the default one, and one for each upstream by name."""
 
-    default: Managed
-    upstreams: dict[str, Managed]
+    default: ClientStack
+    upstreams: dict[str, ClientStack] = field(default_factory=dict)
     origins: dict[Origin, list[httpx.AsyncClient]] = field(default_factory=dict)
     draining: bool = False
 
@@ -94,30 +30,30 @@ class Clients:
     def status(self) -> Literal["ready", "draining", "closed"]:
         if self.draining:
             return "draining"
-        managed = (self.default, *self.upstreams.values())
-        return "closed" if any(each.client.is_closed for each in managed) else "ready"
+        stacks = (self.default, *self.upstreams.values())
+        return "closed" if any(stack.client.is_closed for stack in stacks) else "ready"
 
     def for_url(self, url: httpx.URL) -> httpx.AsyncClient:
-        """The client that may call a URL from outside; raises URLNotAllowed if none may."""
+        """Return the client that may call a caller's URL; raises URLNotAllowed if none may."""
         candidates = self.origins.get(origin_of(url))
         if not candidates or url.userinfo:
             raise URLNotAllowed("the URL is not at a configured upstream")
 
-        asked = url.raw_path.partition(b"?")[0].rstrip(b"/") + b"/"
+        path = url.raw_path.partition(b"?")[0].rstrip(b"/") + b"/"
 
-        def fit(client: httpx.AsyncClient) -> int:
-            path = client.base_url.raw_path  # to which httpx has added a slash
-            return len(path) if asked.startswith(path) else -1
+        def match_length(client: httpx.AsyncClient) -> int:
+            prefix = client.base_url.raw_path  # httpx ends it with a slash
+            return len(prefix) if path.startswith(prefix) else -1
 
-        # Upstreams of one host, each with its path: their credentials are not interchangeable.
-        return max(candidates, key=fit)
+        # Upstreams may share a host and differ in path: their credentials are not interchangeable.
+        return max(candidates, key=match_length)
 
     async def drain(self, grace_s: float) -> None:
         """Wait for the calls in flight, at most ``grace_s`` seconds."""
         self.draining = True
+        limits = [stack.limit for stack in (self.default, *self.upstreams.values())]
         try:
             async with asyncio.timeout(grace_s):
-                limits = [each.limit for each in (self.default, *self.upstreams.values())]
                 while any(limit.in_flight for limit in limits):  # one call may begin another
                     for limit in limits:
                         await limit.idle()
@@ -127,23 +63,15 @@ class Clients:
 
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
-    """All clients, open; if one fails to open, those before it are closed again."""
+    """Open all clients; if one fails to open, close those before it again."""
     async with AsyncExitStack() as stack:
-        count_for = None
-        if any(each.rate_limit for each in (settings.http, *settings.upstreams.values())):
-            from .counts import open_counts  # here, because what it imports takes 0.1 s
-
-            counts = await stack.enter_async_context(open_counts(settings.shared_state_url))
-            count_for = counts.of
-        default = await stack.enter_async_context(_open(None, settings.http, count_for))
-        clients = Clients(default, {})
-        for name, upstream in settings.upstreams.items():
-            managed = await stack.enter_async_context(_open(name, upstream, count_for))
-            clients.upstreams[name] = managed
-            origin = origin_of(httpx.URL(str(upstream.base_url)))
-            clients.origins.setdefault(origin, []).append(managed.client)
+        clients = Clients(await stack.enter_async_context(_open(None, settings)))
+        for name in settings.upstreams:
+            opened = await stack.enter_async_context(_open(name, settings))
+            clients.upstreams[name] = opened
+            clients.origins.setdefault(origin_of(opened.client.base_url), []).append(opened.client)
         for url in settings.external_allowed_origins:
-            clients.origins.setdefault(origin_of(httpx.URL(str(url))), [default.client])
+            clients.origins.setdefault(origin_of(httpx.URL(str(url))), [clients.default.client])
         try:
             yield clients
         finally:
@@ -151,14 +79,13 @@ async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
 
 
 @asynccontextmanager
-async def _open(
-    name: str | None, settings: HTTPSettings, count_for: CountFor | None
-) -> AsyncGenerator[Managed]:
-    managed = build(name, settings, Engine(settings), count_for)
-    fields = {"upstream": name or "default", "client_id": id(managed.client)}
+async def _open(name: str | None, settings: Settings) -> AsyncGenerator[ClientStack]:
+    http = settings.upstreams[name] if name else settings.http
+    stack = build(name, settings, PoolTransport(http))
+    fields = {"upstream": name or "default", "client_id": id(stack.client)}
     try:
-        async with managed.client.opened():
+        async with stack.client.opened():
             log.info("client opened", extra=fields)
-            yield managed
+            yield stack
     finally:
-        log.info("client closed", extra=fields | {"is_closed": managed.client.is_closed})
+        log.info("client closed", extra=fields | {"is_closed": stack.client.is_closed})

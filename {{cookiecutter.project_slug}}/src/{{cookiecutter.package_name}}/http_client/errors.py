@@ -1,67 +1,63 @@
-"""What the layers add to httpx's exceptions, each beneath one that callers already catch."""
+"""What the client's exceptions share. Each subclasses an httpx exception, which callers catch."""
 
 import contextlib
 import math
+from typing import ClassVar, NamedTuple
 
 import {{ cookiecutter.__httpx }}
 
 
-class URLNotAllowed(httpx.TransportError):
-    """A URL outside the client's upstream; nothing was sent."""
+class ProblemType(NamedTuple):
+    """How problems.py answers an exception (RFC 9457)."""
+
+    status: int
+    name: str
+    """A stable identifier that programs can compare."""
+    detail: str
 
 
-class Refused(httpx.TransportError):
-    """The call was rejected before sending; it may be repeated after ``retry_after_s`` seconds."""
+class Rejected(httpx.TransportError):
+    """The call was rejected before sending; another may succeed after ``retry_after_s`` seconds."""
 
-    # With a default for ``wait_s``, because pickle and copy give exceptions the message alone.
-    def __init__(self, message: str, wait_s: float = 0) -> None:
+    problem: ClassVar[ProblemType]
+
+    # A default, because pickle and copy pass exceptions only their message.
+    def __init__(self, message: str, retry_after_s: float = 0) -> None:
         super().__init__(message)
-        self.retry_after_s = max(1, math.ceil(wait_s))
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
 
 
-class Saturated(Refused, httpx.PoolTimeout):
-    """MAX_CONNECTIONS calls are under way and none ended within POOL_TIMEOUT_S."""
+class StaleConnection(Exception):
+    """A kept connection ended before anything of the response arrived; ``error`` is httpx's."""
+
+    def __init__(self, error: httpx.TransportError) -> None:
+        super().__init__()
+        self.error = error
 
 
-class RateLimited(Refused, httpx.PoolTimeout):
-    """RATE_LIMIT is reached, and will be for longer than POOL_TIMEOUT_S."""
-
-
-class CircuitOpen(Refused):
-    """The breaker refuses calls to an upstream that fails."""
-
-
-class DeadlineExceeded(httpx.TimeoutException):
-    """TOTAL_TIMEOUT_S is over."""
-
-
-class ResponseTooLarge(httpx.TransportError):
-    """The body is larger than MAX_RESPONSE_BYTES."""
-
-
-# One wording for both engines. The engines' own may tell a whole URL, and so its secrets.
+# One wording for both transports. Their own messages may contain a URL, and so its secrets.
 _MESSAGES: dict[type[httpx.TransportError], str] = {
     httpx.ConnectError: "cannot connect",
-    httpx.ConnectTimeout: "no connection in time",
-    httpx.ReadError: "the connection broke",
-    httpx.ReadTimeout: "silence for too long",
-    httpx.WriteError: "the connection broke while sending",
-    httpx.WriteTimeout: "the request's body is not taken",
-    httpx.RemoteProtocolError: "the response is not whole, or not HTTP",
-    httpx.ProxyError: "the proxy refused",
-    httpx.LocalProtocolError: "the request's URL, headers or length are not valid",
+    httpx.ConnectTimeout: "connect timed out",
+    httpx.ReadError: "connection broken while reading",
+    httpx.ReadTimeout: "read timed out",
+    httpx.WriteError: "connection broken while writing",
+    httpx.WriteTimeout: "write timed out: the upstream stopped reading the request body",
+    httpx.RemoteProtocolError: "the response was truncated or is not valid HTTP",
+    httpx.ProxyError: "the proxy rejected the connection",
+    httpx.LocalProtocolError: "invalid URL, headers or length",
 }
 
 
-def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.TransportError:
-    """An engine's error as httpx's, with the operating system's reason if there is one.
+def translate_error(kind: type[httpx.TransportError], error: BaseException) -> httpx.TransportError:
+    """Return a transport's error as httpx's, with the operating system's reason if there is one.
 
-    Raise it ``from None``: a traceback would show the engine's own error, and so the URL.
+    Raise it ``from None``: a traceback would show the original error, and so the URL.
     """
     message = _MESSAGES.get(kind, "the call failed")
     reason = ""
     cause: BaseException | None = error
-    seen: set[BaseException] = set()  # causes may run in a circle
+    seen: set[BaseException] = set()  # causes may form a circle
     while cause and cause not in seen and not issubclass(kind, httpx.TimeoutException):
         if isinstance(cause, OSError) and cause.strerror:  # the innermost is the system's own
             reason = f": {cause.strerror}"
@@ -71,8 +67,9 @@ def translated(kind: type[httpx.TransportError], error: BaseException) -> httpx.
 
 
 def upstream_of(failure: Exception) -> str | None:
-    """The name of the upstream that a call failed at, if it has one."""
-    with contextlib.suppress(RuntimeError):  # which httpx raises when there is no request
-        if isinstance(failure, httpx.HTTPError):
-            return failure.request.extensions.get("upstream")
+    """Return the name of the upstream where a call failed, if it has one."""
+    with contextlib.suppress(RuntimeError):  # httpx raises it for an error without a request
+        if isinstance(failure, httpx.HTTPError) and "call" in failure.request.extensions:
+            name: str | None = failure.request.extensions["call"].upstream
+            return name
     return None

@@ -1,0 +1,481 @@
+"""What `deployment` writes: an image and manifests, checked by the tools of the field.
+
+No image can be built here, so the steps of the Dockerfile are run outside a container.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+from support.process import clean_environment, run
+from support.rendering import EVERYTHING, Bake, Project
+from support.service import Service
+
+CONTAINER = {".dockerignore", "Dockerfile", "compose.yaml"}
+BASE = "deploy/base"
+OVERLAY = "deploy/overlays/example"
+MANIFESTS = {
+    "deployment": "Deployment",
+    "horizontal-pod-autoscaler": "HorizontalPodAutoscaler",
+    "network-policy": "NetworkPolicy",
+    "pod-disruption-budget": "PodDisruptionBudget",
+    "service": "Service",
+    "service-account": "ServiceAccount",
+}
+KUBERNETES = {
+    *(f"{BASE}/{name}.yaml" for name in [*MANIFESTS, "kustomization"]),
+    *(f"{OVERLAY}/{name}.yaml" for name in ("kustomization", "namespace")),
+}
+# The oldest that knows everything used, such as preStop's sleep, and the newest.
+KUBERNETES_VERSIONS = ["1.30", kubernetes_validate.latest_version()]
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def project(bake: Bake) -> Project:
+    return bake(**EVERYTHING)
+
+
+def manifest(project: Project, name: str) -> Manifest:
+    loaded: Manifest = yaml.safe_load(project.read(f"{BASE}/{name}.yaml"))
+    return loaded
+
+
+def instructions(project: Project) -> list[tuple[str, str]]:
+    """The Dockerfile as (instruction, argument), each on one line."""
+    text = re.sub(r"(?m)^#.*\n", "", project.read("Dockerfile")).replace("\\\n", " ")
+    return [(word, rest) for word, rest in re.findall(r"(?m)^([A-Z]+) +(.*)$", text)]
+
+
+def last(project: Project, instruction: str) -> str:
+    """The argument of an instruction, as the image that is kept has it."""
+    return [rest for word, rest in instructions(project) if word == instruction][-1]
+
+
+def exec_form(argument: str) -> list[str]:
+    """The command of an instruction, which is a JSON list when no shell runs it."""
+    command: list[str] = json.loads(argument[argument.index("[") :])
+    return command
+
+
+def variables(argument: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in shlex.split(argument))
+
+
+def seconds(duration: str) -> int:
+    return int(duration.removesuffix("s"))
+
+
+def default(project: Project, setting: str) -> float:
+    """A setting's default, as .env.example tells it."""
+    (value,) = re.findall(rf"(?m)^#? ?{setting}=(\S+)$", project.read(".env.example"))
+    return float(value)
+
+
+# --- Files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deployment", "expected"),
+    [("none", set()), ("docker", CONTAINER), ("kubernetes", CONTAINER | KUBERNETES)],
+    ids=["none", "docker", "kubernetes"],
+)
+def test_only_the_chosen_files_are_written(bake: Bake, deployment: str, expected: set[str]) -> None:
+    """A project has no file, and no directory, of something that it did not ask for."""
+    project = bake(deployment=deployment, ci="none")
+    written = {path.relative_to(project.path).as_posix() for path in project.path.rglob("*")}
+    manifests = {path for path in written if path.startswith("deploy/") and path.endswith(".yaml")}
+
+    assert expected == (CONTAINER & written) | manifests
+    assert (deployment == "kubernetes") == ("deploy" in written)
+    assert ".github" not in written
+
+
+def test_free_text_stays_out(bake: Bake) -> None:
+    """No name or description can become a command, a key or a tag: none is written there."""
+    text = "$(id) `id` ${HOME} ' \" \\ # : { }} [ * & ! | > %"
+    free = dict.fromkeys(("project_name", "description", "author_name"), text)
+    plain = bake(deployment="kubernetes")
+    wild = bake(deployment="kubernetes", project_slug="my-service", **free)
+
+    assert (CONTAINER | KUBERNETES) <= plain.files()
+    assert [] == [name for name in CONTAINER | KUBERNETES if plain.read(name) != wild.read(name)]
+
+
+# --- Container ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.14"])
+def test_the_dockerfile_passes_its_linter(bake: Bake, python: str) -> None:
+    """hadolint finds nothing, notes and matters of style included."""
+    project = bake(python_version=python)
+    done = run(project.path, "hadolint", "--failure-threshold=style", "Dockerfile")
+    images = [rest.split()[0] for word, rest in instructions(project) if word == "FROM"]
+
+    assert 0 == done.returncode, done.stdout
+    assert {f"python:{python}-slim"} == {image for image in images if "python" in image}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("USER 10001:10001\n", "USER root\n"),
+        ('CMD ["my-service"]', "CMD my-service"),
+        ("python:3.11-slim", "python"),
+    ],
+    ids=["root", "shell", "any version"],
+)
+def test_the_linter_knows_a_fault(bake: Bake, line: str, fault: str) -> None:
+    """What it finds nothing in would not have passed whatever it holds."""
+    project = bake()
+    text = project.read("Dockerfile")
+    dockerfile = project.path / "Dockerfile"
+    dockerfile.write_text(text.replace(line, fault))
+
+    assert text.replace(line, fault) != text
+    assert run(project.path, "hadolint", "--failure-threshold=style", "Dockerfile").returncode == 1
+
+
+def test_the_image_is_ready_for_a_strict_cluster(project: Project) -> None:
+    """It is not root, by number; no shell stands between it and a signal or a health check."""
+    user, group = last(project, "USER").split(":")
+    environment = variables(last(project, "ENV"))
+
+    assert int(user) >= 10000
+    assert int(group) >= 10000
+    assert ["my-service"] == exec_form(last(project, "CMD"))
+    assert "python" == exec_form(last(project, "HEALTHCHECK"))[0]
+    assert "0.0.0.0" == environment["APP_HOST"]  # noqa: S104
+    assert environment["APP_PORT"] == last(project, "EXPOSE")
+
+
+def test_the_context_is_what_the_build_needs(project: Project) -> None:
+    """All is ignored but a list, and uv.lock is the only thing on it that is not written yet."""
+    lines = project.read(".dockerignore").splitlines()
+    patterns = [line for line in lines if not line.startswith("#")]
+    allowed = {pattern[1:] for pattern in patterns if pattern.startswith("!")}
+
+    assert "*" == patterns[0]
+    assert {"uv.lock"} == {name for name in allowed if not (project.path / name).exists()}
+    assert {"LICENSE", "README.md", "pyproject.toml", "src", "uv.lock"} == allowed
+
+
+def test_compose_fits_its_schema(project: Project) -> None:
+    """Docker Compose knows every key."""
+    project.run("check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
+
+
+def test_compose_runs_the_image_as_production_would(project: Project) -> None:
+    """The first run finds what a strict cluster would: no writable disk, no privilege."""
+    (service,) = yaml.safe_load(project.read("compose.yaml"))["services"].values()
+    image = variables(last(project, "ENV"))
+
+    assert service["read_only"]
+    assert ["ALL"] == service["cap_drop"]
+    assert ["no-new-privileges:true"] == service["security_opt"]
+    assert service["environment"] == {name: image[name] for name in ("APP_HOST", "APP_PORT")}
+    assert [f"127.0.0.1:8000:{image['APP_PORT']}"] == service["ports"]
+    assert seconds(service["stop_grace_period"]) > default(project, "APP_SHUTDOWN_GRACE_S")
+
+
+def test_the_steps_of_the_image_give_a_healthy_service(project: Project, tmp_path: Path) -> None:
+    """What the Dockerfile installs serves from a disk that cannot be written, and its health check
+    knows whether it runs."""
+    environment = install(project, tmp_path)
+    (packages,) = tmp_path.glob(".venv/lib/*/site-packages")
+    read_only = tmp_path / "read-only"
+    read_only.mkdir()
+    (read_only / "sitecustomize.py").write_text(READ_ONLY)
+    environment |= {"PYTHONPATH": str(read_only), "HTTP_PROXY": "http://127.0.0.1:9"}
+    start = exec_form(last(project, "CMD"))
+    check = exec_form(last(project, "HEALTHCHECK"))
+
+    binaries = tmp_path / ".venv" / "bin"
+    with Service([binaries / start[0], *start[1:]], tmp_path, **environment) as service:
+        environment |= {"APP_PORT": str(service.port)}
+        running = run(tmp_path, str(binaries / check[0]), *check[1:], **environment)
+        service.stop()
+    stopped = run(tmp_path, str(binaries / check[0]), *check[1:], **environment)
+
+    assert (0, "") == (running.returncode, running.stdout)
+    assert 1 == stopped.returncode
+    assert service.finished
+    # The little of Python itself that is first used late is compiled at each start, in vain.
+    assert [] == [line for line in service.err if f"write {tmp_path / 'bytecode'}/" not in line]
+    assert len(service.err) < 10 < len(list(tmp_path.glob("bytecode/**/asyncio/*.pyc")))
+    sources, compiled = (
+        packages.glob("uvicorn/**/*.py"),
+        tmp_path.glob("bytecode/**/uvicorn/**/*.pyc"),
+    )
+    assert len(list(sources)) == len(list(compiled))
+    assert (packages / "my_service" / "app.py").exists()
+    assert not (packages / "pytest").exists()
+
+
+# A file system that is read-only, as far as Python asks for it.
+READ_ONLY = """
+import errno, os, sys
+
+def refuse(event, args):
+    opened = event == "open" and isinstance(args[0], str) and args[0] != os.devnull
+    writes = opened and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if writes or event in ("os.mkdir", "os.remove", "os.rename"):
+        print("would write", args[0], file=sys.stderr)
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+sys.addaudithook(refuse)
+"""
+
+
+def test_an_image_without_certificates_is_not_built(project: Project, tmp_path: Path) -> None:
+    """Calls over TLS would all fail, and nothing would tell before the first."""
+    nowhere = {"SSL_CERT_FILE": str(tmp_path / "none.pem"), "SSL_CERT_DIR": str(tmp_path)}
+    command = [sys.executable, *exec_form(last(project, "RUN"))[1:]]
+    here, without = (
+        run(project.path, *command, PYTHONPATH="src", **where).returncode for where in ({}, nowhere)
+    )
+
+    assert (0, 1) == (here, without)
+
+
+def install(project: Project, app: Path) -> dict[str, str]:
+    """Do in a directory what the Dockerfile does in the image; the environment that it leaves."""
+    checked(run(project.path, "uv", "lock", "--quiet"))
+    allowed = re.findall(r"(?m)^!(.*)", project.read(".dockerignore"))
+    # Where this machine's Python finds no bytecode of its own, as in the image.
+    environment = {"PYTHONPYCACHEPREFIX": str(app / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+    for word, argument in instructions(project):
+        if word == "ENV":
+            environment |= {
+                name: value.replace("/app", str(app)).replace("$PATH", clean_environment()["PATH"])
+                for name, value in variables(argument).items()
+                if not name.startswith("APP_")  # where to listen is for the test to say
+            }
+        elif (word, argument) == ("COPY", ". ."):
+            for name in allowed:
+                copy(project.path / name, app)
+        elif word == "RUN":
+            bound = re.findall(r"type=bind,source=(\S+),target=\1", argument)
+            mounted = [name for name in bound if not (app / name).exists()]
+            for name in mounted:
+                copy(project.path / name, app)
+            told = re.sub(r"--mount=\S+", "", argument)
+            command = exec_form(told) if told.startswith("[") else shlex.split(told)
+            checked(run(app, *command, **environment))
+            for name in mounted:
+                (app / name).unlink()
+    return environment
+
+
+def copy(source: Path, directory: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, directory / source.name)
+    else:
+        shutil.copy(source, directory)
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, done.stdout
+
+
+# --- Kubernetes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+@pytest.mark.parametrize(("name", "kind"), MANIFESTS.items(), ids=MANIFESTS.keys())
+def test_the_manifest_fits_its_schema(project: Project, name: str, kind: str, version: str) -> None:
+    """The API server knows every field, in the oldest supported Kubernetes and the newest."""
+    loaded = manifest(project, name)
+
+    kubernetes_validate.validate(loaded, version, strict=True)
+    assert kind == loaded["kind"]
+
+
+def test_the_base_holds_every_manifest(project: Project) -> None:
+    """A file that kustomization.yaml does not name would never be applied."""
+    named = manifest(project, "kustomization")["resources"]
+
+    assert sorted(f"{name}.yaml" for name in MANIFESTS) == named
+
+
+def test_everything_selects_the_same_pods(project: Project) -> None:
+    """A selector that matches no pod fails silently, so all are compared with the pods' labels."""
+    deployment = manifest(project, "deployment")["spec"]
+    pods = deployment["template"]["metadata"]["labels"]
+    spread = deployment["template"]["spec"]["topologySpreadConstraints"]
+
+    assert pods == deployment["selector"]["matchLabels"]
+    assert [pods, pods] == [each["labelSelector"]["matchLabels"] for each in spread]
+    assert pods == manifest(project, "service")["spec"]["selector"]
+    assert pods == manifest(project, "network-policy")["spec"]["podSelector"]["matchLabels"]
+    assert pods == manifest(project, "pod-disruption-budget")["spec"]["selector"]["matchLabels"]
+
+
+def test_a_stopping_pod_has_time_for_its_calls(project: Project) -> None:
+    """Each wait is inside the next: a call, the service's grace, preStop with it, the pod's."""
+    pod = manifest(project, "deployment")["spec"]["template"]["spec"]
+    (config,) = manifest(project, "kustomization")["configMapGenerator"]
+    grace = float(variables(" ".join(config["literals"]))["APP_SHUTDOWN_GRACE_S"])
+    wait = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert default(project, "APP_HTTP__TOTAL_TIMEOUT_S") < grace
+    assert grace == default(project, "APP_SHUTDOWN_GRACE_S")
+    assert wait >= 5
+    assert wait + grace < pod["terminationGracePeriodSeconds"]
+
+
+def test_pods_keep_to_the_restricted_profile(project: Project) -> None:
+    """What the restricted Pod Security Standard demands, and a disk that cannot be written."""
+    pod = manifest(project, "deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}} == (
+        pod["securityContext"]
+    )
+    assert {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    } == container["securityContext"]
+    assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & pod.keys()
+    assert all("hostPort" not in port for port in container["ports"])
+
+
+def test_pods_have_no_key_to_the_cluster(project: Project) -> None:
+    """The service never calls the Kubernetes API, so no token lies in its pods."""
+    pod = manifest(project, "deployment")["spec"]["template"]["spec"]
+    account = manifest(project, "service-account")
+
+    assert pod["serviceAccountName"] == account["metadata"]["name"]
+    assert (False, False) == (
+        pod["automountServiceAccountToken"],
+        account["automountServiceAccountToken"],
+    )
+
+
+def test_probes_and_traffic_find_the_service(project: Project) -> None:
+    """The ports have one name and the image's number; the probes ask what the service answers."""
+    (container,) = manifest(project, "deployment")["spec"]["template"]["spec"]["containers"]
+    (port,) = container["ports"]
+    (service,) = manifest(project, "service")["spec"]["ports"]
+    (ingress,) = manifest(project, "network-policy")["spec"]["ingress"]
+    probes = {
+        name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")
+    }
+
+    assert str(port["containerPort"]) == variables(last(project, "ENV"))["APP_PORT"]
+    assert "http" == port["name"] == service["targetPort"] == ingress["ports"][0]["port"]
+    assert {"http"} == {probe["port"] for probe in probes.values()}
+    assert {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"} == {
+        name: probe["path"] for name, probe in probes.items()
+    }
+
+
+def test_the_autoscaler_owns_the_number_of_pods(project: Project) -> None:
+    """One can be lost without an outage, and nothing else sets the number."""
+    deployment = manifest(project, "deployment")
+    scaler = manifest(project, "horizontal-pod-autoscaler")["spec"]
+
+    assert "replicas" not in deployment["spec"]
+    assert scaler["scaleTargetRef"] == {
+        "apiVersion": deployment["apiVersion"],
+        "kind": deployment["kind"],
+        "name": deployment["metadata"]["name"],
+    }
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    assert "cpu" in deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]
+
+
+def test_credentials_of_the_cloud_are_out_of_reach(project: Project) -> None:
+    """Whatever URL the service is led to, the metadata service does not answer it."""
+    policy = manifest(project, "network-policy")["spec"]
+    rules = [
+        rule for rule in policy["egress"] if {"port": 53, "protocol": "UDP"} not in rule["ports"]
+    ]
+    blocks = [peer["ipBlock"] for rule in rules for peer in rule["to"] if "ipBlock" in peer]
+
+    assert {"Ingress", "Egress"} == set(policy["policyTypes"])
+    assert {"0.0.0.0/0", "::/0"} == {block["cidr"] for block in blocks}
+    for address in ("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fe80::a9fe:a9fe"):
+        assert not any(is_allowed(address, block) for block in blocks), address
+    assert all(any(is_allowed(each, block) for block in blocks) for each in ("1.1.1.1", "2606::1"))
+
+
+def is_allowed(address: str, block: dict[str, Any]) -> bool:
+    ip = ip_address(address)
+    return ip in ip_network(block["cidr"]) and not any(
+        ip in ip_network(except_) for except_ in block["except"]
+    )
+
+
+def test_the_sizes_that_are_told_are_those_in_the_files(bake: Bake, project: Project) -> None:
+    """The README and the autoscaler's comment count with what the manifests and settings say."""
+    deployment = manifest(project, "deployment")["spec"]
+    (container,) = deployment["template"]["spec"]["containers"]
+    most = manifest(project, "horizontal-pod-autoscaler")["spec"]["maxReplicas"]
+    surge = deployment["strategy"]["rollingUpdate"]["maxSurge"]
+    workers = int(default(project, "APP_WORKERS"))
+    calls = int(default(project, "APP_HTTP__MAX_CONNECTIONS"))
+    mebibytes = calls * default(project, "APP_HTTP__MAX_RESPONSE_BYTES") / 2**20
+    leaving = container["lifecycle"]["preStop"]["sleep"]["seconds"] + default(
+        project, "APP_SHUTDOWN_GRACE_S"
+    )
+    overlay = yaml.safe_load(project.read(f"{OVERLAY}/kustomization.yaml"))
+    (patch,) = yaml.safe_load(overlay["patches"][0]["patch"])
+    (literal,) = overlay["configMapGenerator"][0]["literals"]
+    overlaid = (patch["value"], int(literal.removeprefix("APP_HTTP__MAX_CONNECTIONS=")))
+    told, docker = (words(each.read("README.md")) for each in (project, bake()))
+
+    for text in (
+        f"{most} x {workers} x {calls} = {most * workers * calls}",
+        f"one pod more, which makes {(most + surge) * workers * calls},",
+        f"for {leaving:.0f} s at most",
+        f"{overlaid[0]} x {workers} x {overlaid[1]} = {overlaid[0] * workers * overlaid[1]}",
+        f"=28`, its share for each of {most + surge} x {workers} processes",
+        f"by default {mebibytes:.0f} MiB",
+        f"The memory limit is {container['resources']['limits']['memory']}",
+    ):
+        assert text in told
+    assert 28 == 200 // ((most + surge) * workers)
+    assert f"calls at once: {most} x {workers} x {calls}." in project.read(
+        f"{BASE}/horizontal-pod-autoscaler.yaml"
+    )
+    assert f"1 x {workers} x {calls} = {calls}" in docker
+
+
+def words(text: str) -> str:
+    """Without line breaks, and with the letter for the sign of multiplication."""
+    return " ".join(text.replace("\u00d7", "x").split())
+
+
+def test_no_secret_is_in_the_files(project: Project) -> None:
+    """Tokens are read from a Secret that is made in the cluster."""
+    (container,) = manifest(project, "deployment")["spec"]["template"]["spec"]["containers"]
+    secrets = [source["secretRef"] for source in container["envFrom"] if "secretRef" in source]
+
+    assert [{"name": "my-service", "optional": True}] == secrets
+    assert not any(
+        re.search(r"(?m)kind: Secret|secretGenerator|BEARER_TOKEN=", project.read(name))
+        for name in KUBERNETES
+    )
+
+
+def test_every_variable_is_a_setting(project: Project) -> None:
+    """A misspelled variable would be ignored, so each is one that .env.example lists."""
+    settings = set(re.findall(r"(?m)^#? ?(APP_\w+)=", project.read(".env.example")))
+    text = "".join(map(project.read, CONTAINER | KUBERNETES))
+    named = set(re.findall(r"\b(APP_\w+)(?:=|: )", text))
+
+    assert {"APP_HOST", "APP_PORT", "APP_SHUTDOWN_GRACE_S", "APP_HTTP__MAX_CONNECTIONS"} == named
+    assert set() == named - settings

@@ -1,0 +1,280 @@
+"""The dashboard and the alerts ask for what a running service tells, and can be read."""
+
+import asyncio
+import itertools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from answers.names import SLUG_LIMIT
+from support.rendering import EVERYTHING, Bake, Project
+
+from .monitoring import ALERTS, DASHBOARD, asked, dashboard, panels, rules, variables, watched
+
+# What Prometheus itself adds to each series.
+ADDED = {"job", "instance"}
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+@pytest.fixture(scope="module")
+def project(bake: Bake) -> Project:
+    return bake(**EVERYTHING, upstreams="")
+
+
+@dataclass(frozen=True)
+class Scraped:
+    """What a service told after calls of every outcome."""
+
+    labels: dict[str, set[str]]
+    """The labels of each metric; one that is empty is none to Prometheus."""
+    breakers: dict[str, int]
+    ready: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def told(project: Project) -> Scraped:
+    return asyncio.run(scraped(project))
+
+
+async def scraped(project: Project) -> Scraped:
+    async with watched(project) as watching:
+        await watching.call(range(1))
+        metrics = await asyncio.to_thread(watching.service.get, "/metrics")
+        ready = await asyncio.to_thread(watching.service.get, "/readyz")
+    labels: dict[str, set[str]] = {}
+    breakers = {}
+    for family in text_string_to_metric_families(metrics.body.decode()):
+        for sample in family.samples:
+            found = {name for name, value in sample.labels.items() if value}
+            labels.setdefault(sample.name, set()).update(found)
+            if sample.name == "http_client_breaker_state":
+                breakers[sample.labels["upstream_name"]] = int(sample.value)
+    return Scraped(labels, breakers, ready.json["upstreams"])
+
+
+def expressions(project: Project) -> list[str]:
+    """Every expression of the dashboard and of the alerts."""
+    shown = [target["expr"] for panel in panels(project).values() for target in panel["targets"]]
+    return shown + [rule["expr"] for rule in rules(project).values()]
+
+
+# --- Both -----------------------------------------------------------------------------------
+
+
+def test_only_with_telemetry(bake: Bake, project: Project) -> None:
+    """Who has no metrics gets nothing that asks for them."""
+    without = bake(telemetry=False)
+
+    assert {ALERTS, DASHBOARD} == {
+        name for name in project.files() if name.startswith("monitoring/")
+    }
+    assert not (without.path / "monitoring").exists()
+
+
+def test_every_metric_is_emitted(project: Project, told: Scraped) -> None:
+    """Whatever is asked for is told by a running service, with the labels that are named."""
+    wanted = [
+        (metric, label)
+        for parts in map(asked, expressions(project))
+        for metric, _ in parts.selectors
+        for label in parts.labels - {"le"} - ADDED
+    ]
+
+    assert [] == [
+        (metric, label) for metric, label in wanted if label not in told.labels.get(metric, ())
+    ]
+    assert [] == [each for each in expressions(project) if not asked(each).selectors]
+
+
+def test_texts_name_labels_that_are_left(project: Project) -> None:
+    """A legend or a summary cannot show what its expression has added up."""
+    shown = [
+        (target["expr"], re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+        for panel in panels(project).values()
+        for target in panel["targets"]
+    ]
+    told = [
+        (rule["expr"], re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        for rule in rules(project).values()
+        if not rule["expr"].startswith("absent(")  # whose labels are those that it asks for
+    ]
+
+    assert [] == [
+        (names, expression)
+        for expression, names in shown + told
+        if not set(names) <= asked(expression).kept
+    ]
+
+
+# --- The dashboard --------------------------------------------------------------------------
+
+
+def test_the_dashboard_keeps_its_identity(project: Project) -> None:
+    """Imported again it replaces itself, in whatever Grafana, and for whoever looks."""
+    whole = dashboard(project)
+
+    assert ("my-service", "My Service", None) == (whole["uid"], whole["title"], whole["id"])
+    assert (42, "browser") == (whole["schemaVersion"], whole["timezone"])
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("'\"`\\ ünï 🚀 </script> \\u0041 }} %} ${job}", "my-service"),
+        ("Long", "s" * SLUG_LIMIT),
+    ],
+    ids=["awkward", "long"],
+)
+def test_any_name_is_good_for_the_dashboard(bake: Bake, name: str, slug: str) -> None:
+    """The title is the name as it was typed, and the uid one that Grafana takes."""
+    project = bake(project_name=name, project_slug=slug, telemetry=True)
+
+    assert name == dashboard(project)["title"]
+    assert re.fullmatch(r"[a-z0-9-]{1,40}", dashboard(project)["uid"])
+    assert slug.startswith(dashboard(project)["uid"])
+    assert [slug] == variables(project)["job"]["current"]["value"]
+
+
+def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
+    """A data source is a variable, here of the only kind that understands the queries."""
+    choices = variables(project)
+    source = choices.pop("datasource")
+
+    assert ("datasource", "prometheus") == (source["type"], source["query"])
+    assert [SOURCE] * 3 == [each["datasource"] for each in choices.values()]
+    assert [] == [
+        title
+        for title, panel in panels(project).items()
+        for target in panel["targets"]
+        if (panel["datasource"], target.get("datasource", SOURCE)) != (SOURCE, SOURCE)
+    ]
+    assert set(re.findall(r'"uid": "([^"]*)"', project.read(DASHBOARD))) == {
+        "my-service",
+        "${datasource}",
+    }
+
+
+def test_what_is_chosen_counts_in_every_panel(project: Project, told: Scraped) -> None:
+    """Job and instance choose among all series, upstream among those that have one."""
+    choices = variables(project)
+    chosen = {"job=~'$job'", "instance=~'$instance'"}
+    upstream = {"upstream_name=~'$upstream'"}
+
+    assert ["datasource", "job", "instance", "upstream"] == list(choices)
+    for name, label in (("job", "job"), ("instance", "instance"), ("upstream", "upstream_name")):
+        query = choices[name]["query"]
+        assert re.fullmatch(rf"label_values\(http_client_open_connections.*, {label}\)", query)
+        assert choices[name]["multi"] and choices[name]["includeAll"]  # noqa: PT018
+    for panel in panels(project).values():
+        for target in panel["targets"]:
+            for metric, matchers in asked(target["expr"]).selectors:
+                named = upstream if "upstream_name" in told.labels[metric] else set()
+                assert chosen | named <= matchers
+
+
+def test_panels_can_be_told_apart(project: Project) -> None:
+    """Each has an id and a title of its own, a place of its own, and says what to do."""
+    every = dashboard(project)["panels"]
+    places = [
+        (panel["id"], x, y)
+        for panel in every
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    width, height = 24, max(y for *_, y in places) + 1
+
+    assert len(every) == len({panel["id"] for panel in every})
+    assert len(every) == len({panel["title"] for panel in every})
+    # Neither an overlap nor a gap.
+    assert set(itertools.product(range(width), range(height))) == {place[1:] for place in places}
+    assert width * height == len(places)
+    for title, panel in panels(project).items():
+        assert len(panel["description"]) > 60, title
+        defaults = panel["fieldConfig"]["defaults"]
+        assert defaults.get("unit") or defaults.get("mappings"), title
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(references) == len(set(references)), title
+
+
+def test_the_breaker_reads_as_readyz_says(project: Project, told: Scraped) -> None:
+    """The words for its states are those that the service itself uses."""
+    (mapping,) = panels(project)["Circuit breaker"]["fieldConfig"]["defaults"]["mappings"]
+    words = {int(value): shown["text"] for value, shown in mapping["options"].items()}
+
+    assert {"well": "closed", "down": "open", "better": "half-open"} == {
+        name: words[value] for name, value in told.breakers.items()
+    }
+    assert {name: words[value] for name, value in told.breakers.items()} == {
+        name: told.ready[name]["breaker"] for name in told.breakers
+    }
+
+
+def test_the_file_is_kept_by_hand(project: Project) -> None:
+    """Its keys are in one order everywhere, and nothing is written that Grafana assumes."""
+    orders = {
+        tuple(key for key in panel if key != "fieldConfig") for panel in panels(project).values()
+    }
+
+    assert 1 == len(orders)
+    assert len(project.read(DASHBOARD).splitlines()) < 250
+    assert not re.search(
+        r'"(?:version|pluginVersion|iteration|__inputs)":', project.read(DASHBOARD)
+    )
+
+
+# --- The alerts -----------------------------------------------------------------------------
+
+
+def test_alerts_say_what_to_do(project: Project) -> None:
+    """Each waits, says how bad it is and what to do, and names panels that there are."""
+    for name, rule in rules(project).items():
+        texts = rule["annotations"]
+        assert {"critical", "warning"} & {rule["labels"]["severity"]}, name
+        assert {"summary", "description"} == set(texts), name
+        assert len(texts["description"]) > 100, name
+        named = set(re.findall(r'"([^"]+)"', texts["description"])) - {"upstream call"}
+        assert named <= set(panels(project)), name
+
+
+def test_alerts_are_those_of_this_service(bake: Bake) -> None:
+    """Rules of several services are loaded by one Prometheus, and none speaks for another."""
+    project = bake(project_slug="maps", telemetry=True)
+
+    for rule in rules(project).values():
+        for _, matchers in asked(rule["expr"]).selectors:
+            assert 'job="maps"' in matchers
+    assert "my-service" not in project.read(ALERTS)
+
+
+def test_one_bad_moment_alerts_nobody(project: Project) -> None:
+    """An alert waits at least as long as its expression looks back."""
+
+    def minutes(text: str) -> int:
+        return int(text.removesuffix("m"))
+
+    assert [] == [
+        name
+        for name, rule in rules(project).items()
+        for window in re.findall(r"\[(\w+)\]", rule["expr"])
+        if minutes(window) > minutes(rule["for"])
+    ]
+
+
+def test_what_fails_is_the_same_in_both(project: Project) -> None:
+    """The dashboard shows what the alert has counted."""
+    pairs = {
+        "ServiceErrors": "Failed requests",
+        "UpstreamFailing": "Failed calls",
+        "UpstreamRetries": "Retries per call",
+    }
+
+    def counted(expression: str) -> list[str]:
+        return re.findall(r'error_type[=!~]+"[^"]*"|http_\w+', expression)
+
+    for alert, title in pairs.items():
+        shown = panels(project)[title]["targets"][0]["expr"].replace("'", '"')
+
+        assert counted(rules(project)[alert]["expr"]) == counted(shown)

@@ -1,0 +1,231 @@
+"""Several workers serve, stop and fail as one does."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from support.generated import Generated
+from support.loopback import HOST
+from support.process import BrokenPromiseError
+from support.rendering import EVERYTHING, Bake
+from support.service import Service
+
+pytestmark = pytest.mark.anyio
+
+WORKERS = 3
+CALLS = 10  # in flight in each
+
+# What an owner may write into app.py that lets no worker start.
+BREAKAGES = {
+    "import": "raise RuntimeError",
+    "creation": "def create_app(settings: object = None) -> FastAPI:\n    raise RuntimeError",
+    "lifespan": "def open_clients(settings: object) -> None:\n    raise RuntimeError",
+}
+
+
+def events(process: Service, message: str) -> list[dict[str, object]]:
+    return [event for event in process.events if event["message"] == message]
+
+
+def workers(process: Service) -> list[int]:
+    """The process ids of those that have opened their clients and serve, oldest first."""
+    return [int(str(event["worker"])) for event in events(process, "Application startup complete.")]
+
+
+async def serving(process: Service, count: int = WORKERS) -> list[int]:
+    """Return the workers when there have been so many."""
+    async with asyncio.timeout(30):
+        while True:
+            if len(found := workers(process)) >= count:
+                return found
+            await asyncio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def alone(worker: int, workers: list[int]) -> Iterator[None]:
+    """Freeze the others, so that this worker takes every call."""
+    others = [other for other in workers if other != worker]
+    for other in others:
+        os.kill(other, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for other in others:
+            os.kill(other, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("stop", [Service.terminate, Service.interrupt], ids=["SIGTERM", "Ctrl+C"])
+async def test_stopping_loses_no_call(
+    everything: Generated, stop: Callable[[Service], None]
+) -> None:
+    """Calls in flight in every worker get their answers, new ones are refused, each worker closes
+    its clients once, nothing is left behind, and the exit code is that of one worker."""
+    async with everything.Upstream() as upstream, contextlib.AsyncExitStack() as stack:
+        settings = {"upstreams__slow__base_url": upstream.url}
+        with everything.start(**settings) as single:
+            stop(single)
+            code = await asyncio.to_thread(single.wait)
+
+        process = everything.start(workers=WORKERS, **settings)
+        base_url = f"http://{HOST}:{process.port}"
+        caller = await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=60))
+        stack.enter_context(process)
+        calls = []
+        for each in (started := await serving(process)):
+            with alone(each, started):
+                calls += [
+                    asyncio.create_task(
+                        caller.get("/external", params={"url": upstream.url + "/gate"})
+                    )
+                    for _ in range(CALLS)
+                ]
+                await upstream.busy(len(calls))
+
+        stop(process)
+        await asyncio.to_thread(process.wait_until_closed)
+        await asyncio.sleep(0.3)  # so that the calls outlast the server's own pause
+        assert WORKERS * CALLS == upstream.in_flight
+        upstream.gate.set()
+        answers = await asyncio.gather(*calls)
+        assert code == await asyncio.to_thread(process.wait)
+
+    clients = {(worker, name): 1 for worker in started for name in ("default", "slow")}
+    told = {
+        message: Counter((event["worker"], event["upstream"]) for event in events(process, message))
+        for message in ("client opened", "client closed", "upstream call")
+    }
+    assert Counter({200: WORKERS * CALLS}) == Counter(answer.status_code for answer in answers)
+    assert told == {
+        "client opened": clients,
+        "client closed": clients,
+        "upstream call": {(worker, "slow"): CALLS for worker in started},
+    }
+    assert [] == process.err
+
+
+async def test_each_worker_serves(everything: Generated) -> None:
+    """Calls are spread, each worker has a connection of its own, and tells its lines by its id."""
+    async with everything.Upstream() as upstream:
+        with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
+            started = await serving(process)
+            served: set[object] = set()
+            async with asyncio.timeout(30):
+                while served != set(started):
+                    await asyncio.to_thread(process.get, f"/external?url={upstream.url}/status/200")
+                    served = {event["worker"] for event in events(process, "request")}
+            process.stop()
+
+    fields = {"timestamp", "level", "logger", "message", "request_id"}
+    assert WORKERS == upstream.connections
+    assert all(fields <= event.keys() for event in process.events)
+    assert {None, *started} == {event.get("worker") for event in process.events}
+
+
+async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
+    """The kernel ends one: another takes its place, and the rest go on with what they have."""
+    async with everything.Upstream() as upstream:
+        with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
+            killed, *others = await serving(process)
+            with alone(others[0], [killed, *others]):
+                call = asyncio.to_thread(process.get, f"/external?url={upstream.url}/gate")
+                answer = asyncio.create_task(call)
+                await upstream.busy()
+            os.kill(killed, signal.SIGKILL)
+            statuses = set()
+            async with asyncio.timeout(30):
+                while len(workers(process)) == WORKERS:
+                    statuses.add((await asyncio.to_thread(process.get, "/livez")).status)
+            upstream.gate.set()
+            statuses.add((await answer).status)
+            *_, new = workers(process)
+            process.stop()
+
+    (ended,) = events(process, "worker ended")
+    assert {200} == statuses
+    assert (killed, -signal.SIGKILL) == (ended["worker"], ended["exit_code"])
+    assert {*others, new} == {event["worker"] for event in events(process, "client closed")}
+
+
+async def test_workers_end_when_nobody_watches_them(everything: Generated) -> None:
+    """The supervisor is killed: its workers finish their calls and end, and free the port."""
+    async with everything.Upstream() as upstream:
+        with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
+            started = await serving(process)
+            call = asyncio.to_thread(process.get, f"/external?url={upstream.url}/gate")
+            answer = asyncio.create_task(call)
+            await upstream.busy()
+            process.kill()
+            await asyncio.to_thread(process.wait_until_closed)
+            upstream.gate.set()
+            status = (await answer).status
+            await asyncio.to_thread(process.wait)
+
+    assert 200 == status
+    assert Counter([*started, *started]) == Counter(
+        event["worker"] for event in events(process, "client closed")
+    )
+
+
+async def test_a_slow_start_is_waited_for(bake: Bake) -> None:
+    """On a busy machine workers take long to import what they need: none is killed for it."""
+    slow = Generated(bake(**EVERYTHING, upstreams=""))
+    (slow.project.package / "__init__.py").write_text(
+        "import multiprocessing, time\n\nif multiprocessing.parent_process():\n    time.sleep(7)\n"
+    )
+    with slow.start(workers=2) as process:
+        started = await serving(process, 2)
+        process.stop()
+
+    assert len(started) == len(events(process, "Application startup complete."))
+    assert [] == events(process, "worker ended")
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES.keys())
+async def test_what_cannot_start_stops(bake: Bake, breakage: str) -> None:
+    """What no worker gets over ends the service instead of being tried for ever, with the exit
+    code of one worker."""
+    broken = Generated(bake(**EVERYTHING, upstreams=""))
+    with (broken.project.package / "app.py").open("a") as app:
+        app.write(f"\n\n{breakage}\n")
+    one, several = (ended(broken, workers=number) for number in (1, WORKERS))
+
+    assert one.wait() == several.wait() > 0
+    assert "RuntimeError" in str([several.out, several.err])
+
+
+async def test_what_is_wrong_with_the_settings_is_told_once(everything: Generated) -> None:
+    """Several workers say it as one does, with exit code 2."""
+    one, several = (ended(everything, workers=number, port="many") for number in (1, WORKERS))
+
+    assert (2, []) == (several.wait(), several.out)
+    assert ["The settings are not valid:", "  APP_PORT"] == [
+        line.partition(": ")[0] for line in several.err
+    ]
+    assert one.err == several.err
+
+
+async def test_a_port_in_use_is_told_in_a_line(everything: Generated) -> None:
+    """One line, no traceback, and the exit code of one worker."""
+    with everything.start() as holder:
+        one, several = (
+            ended(everything, workers=number, port=holder.port) for number in (1, WORKERS)
+        )
+    (event,) = several.events
+
+    assert "address already in use" in event["message"].lower()
+    assert one.wait() == several.wait() > 0
+    assert [] == several.err
+
+
+def ended(service: Generated, **settings: object) -> Service:
+    """The service, after it ended by itself."""
+    process = service.start(**settings)
+    with pytest.raises(BrokenPromiseError, match="ended before it was ready"), process:
+        pass
+    return process

@@ -1,0 +1,257 @@
+"""The default project for real: written by the `cookiecutter` command, installed by `uv sync`,
+run as a process, called over HTTP and stopped by SIGTERM. On each client combination."""
+
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin
+from xml.etree import ElementTree
+
+import pytest
+
+from support.generated import copy_program
+from support.loopback import RecordingUpstream
+from support.process import run
+from support.service import Response, Service
+
+ANSWER = Path(__file__).with_name("accepted_answer.py")
+CLIENTS = [
+    pytest.param((library, transport), id=f"{library}-on-{transport}")
+    for library in ("httpx", "httpx2")
+    for transport in ("aiohttp", "httpcore")
+]
+DEFAULT = CLIENTS[:1]
+on_every_client = pytest.mark.parametrize("project", CLIENTS, indirect=True)
+on_the_default = pytest.mark.parametrize("project", DEFAULT, indirect=True)
+
+
+@dataclass(frozen=True)
+class InstalledProject:
+    """A generated project with its own environment."""
+
+    directory: Path
+    library: str
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        # The Python that runs the tests is one that a project can do with.
+        return run(self.directory, *command, UV_PYTHON_DOWNLOADS="never", **environment)
+
+    def start(self, *command: str, **environment: str) -> Service:
+        return Service(["uv", "run", "--no-sync", *command], self.directory, **environment)
+
+
+@pytest.fixture(scope="module")
+def project(
+    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> InstalledProject:
+    library, transport = request.param
+    parent = tmp_path_factory.mktemp(f"{library}-{transport}")
+    written = run(
+        parent,
+        "cookiecutter",
+        "--no-input",
+        "--default-config",
+        str(template),
+        f"http_library={library}",
+        f"http_transport={transport}",
+    )
+    assert written.returncode == 0, written.stdout
+    project = InstalledProject(parent / "my-service", library)
+    synced = project.run("uv", "sync")
+    assert synced.returncode == 0, synced.stdout
+    return project
+
+
+@pytest.fixture
+def upstream() -> Iterator[RecordingUpstream]:
+    with RecordingUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def answer(project: InstalledProject, tmp_path: Path) -> str:
+    """The path of a program with routes of its own, as in the well-known accepted answer."""
+    program = tmp_path / ANSWER.name
+    copy_program(ANSWER, program, project.library)
+    return str(program)
+
+
+@on_every_client
+@pytest.mark.parametrize(
+    "command", ["ruff format --check .", "ruff check .", "mypy"], ids=["format", "lint", "types"]
+)
+def test_it_passes_its_own_checks(project: InstalledProject, command: str) -> None:
+    """Nothing needs to be repaired before the first commit."""
+    done = project.run("uv", "run", *command.split())
+
+    assert done.returncode == 0, done.stdout
+
+
+@on_every_client
+def test_it_passes_its_own_tests(project: InstalledProject, tmp_path: Path) -> None:
+    """The tests that come with a project pass, and none is skipped."""
+    report = tmp_path / "report.xml"
+    done = project.run("uv", "run", "pytest", f"--junitxml={report}")
+    assert done.returncode == 0, done.stdout
+    (suite,) = ElementTree.parse(report).getroot()
+
+    assert int(suite.attrib["tests"]) > 20
+    assert suite.attrib["skipped"] == "0"
+
+
+@on_every_client
+def test_it_answers_over_http(project: InstalledProject, upstream: RecordingUpstream) -> None:
+    """Every endpoint of the contract answers, from a process started as the README says."""
+    with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
+        live = service.get("/livez")
+        ready = service.get("/readyz")
+        called = service.get("/external")
+        relayed = service.get(f"/external?url={upstream.base_url}/missing")
+        streamed = service.get(f"/external/stream?url={upstream.base_url}/streamed")
+        refused = service.get("/external?url=http://elsewhere.invalid/")
+        service.stop()
+
+    assert live.status == 200
+    assert ready.status == 200
+    assert ready.json["upstreams"]["httpbin"].keys() == {
+        "in_flight",
+        "waiting",
+        "open_connections",
+        "breaker",
+    }
+    assert called.json == {"result": "upstream answer 1", "status": 200}
+    assert relayed.json == {"result": "upstream answer 2", "status": 404}
+    assert streamed.body == b"upstream answer 3"
+    assert refused.status == 400
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert upstream.paths == ["/", "/missing", "/streamed"]
+    assert service.finished
+
+
+@on_every_client
+def test_fifty_calls_open_one_connection(
+    project: InstalledProject, upstream: RecordingUpstream
+) -> None:
+    """A connection is kept and reused, which a client per call cannot do."""
+    with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
+        statuses = {service.get("/external").status for _ in range(50)}
+
+    assert statuses == {200}
+    assert len(upstream.paths) == 50
+    assert upstream.connections == 1
+
+
+@on_the_default
+def test_the_documentation_needs_no_internet(project: InstalledProject) -> None:
+    """Each asset that /docs refers to is served by the service itself."""
+    with project.start("my-service") as service:
+        page = service.get("/docs")
+        references = re.findall(r"(?:src|href|url)(?:=|:\s*)[\"']([^\"']+)", page.body.decode())
+        answers = {
+            reference: service.get(urljoin("/docs", reference)).status for reference in references
+        }
+
+    assert page.status == 200
+    assert len(references) >= 3
+    assert not any("//" in reference for reference in references)
+    assert set(answers.values()) == {200}, answers
+
+
+@on_the_default
+def test_sigterm_loses_no_call_in_flight(
+    project: InstalledProject, upstream: RecordingUpstream
+) -> None:
+    """Stopping waits for the call that is under way, and takes no new one."""
+    answers: list[Response] = []
+    with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
+        url = f"/external?url={upstream.base_url}/held"
+        call = threading.Thread(target=lambda: answers.append(service.get(url)))
+        call.start()
+        assert upstream.held.wait(timeout=10)
+
+        service.terminate()
+        service.wait_until_closed()
+        upstream.release.set()
+        call.join(timeout=10)
+        service.wait()
+
+    assert [answer.json["status"] for answer in answers] == [200]
+    assert service.finished
+    assert service.err == []
+
+
+@on_the_default
+def test_python_m_is_the_same_command(project: InstalledProject) -> None:
+    """`python -m my_service` starts what the console script starts."""
+    with project.start("python", "-m", "my_service") as service:
+        live = service.get("/livez")
+        service.stop()
+
+    assert live.status == 200
+    assert service.finished
+
+
+@on_the_default
+def test_invalid_settings_stop_the_start(project: InstalledProject) -> None:
+    """Each problem is one line that names its variable, and nothing else is said."""
+    settings = {
+        "APP_PORT": "http",
+        "APP_HTTP__MAX_CONNECTIONS": "0",
+        "APP_UPSTREAMS__HTTPBIN__BASE_URL": "ftp://somewhere.example",
+    }
+    done = project.run("uv", "run", "--no-sync", "my-service", **settings)
+    lines = done.stdout.strip().splitlines()
+
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert all(len([line for line in lines if name in line]) == 1 for name in settings), lines
+    assert len(lines) <= len(settings) + 1
+
+
+@on_every_client
+def test_everything_the_accepted_answer_does(
+    project: InstalledProject, answer: str, upstream: RecordingUpstream
+) -> None:
+    """The client is made when the loop runs, logged with its id, the same object for each
+    request, used by routes of one's own, here also in a mounted application, and closed."""
+    types = project.run("uv", "run", "--no-sync", "mypy", answer)
+    base_url = {"APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url}
+    with project.start("python", answer, **base_url) as service:
+        ids = [service.get(path).json for path in ("/ids", "/mounted/ids") * 2]
+        calls = [
+            service.get(path).status
+            for path in ("/test-call-external", "/mounted/test-call-external") * 25
+        ]
+        service.stop()
+
+    events = service.events
+    messages = [event["message"] for event in events]
+    life = [
+        (event["message"], event["client_id"])
+        for event in events
+        if event.get("upstream") == "httpbin" and "client_id" in event
+    ]
+
+    assert types.returncode == 0, types.stdout
+    assert ids == ids[:1] * 4
+    assert ids[0]["by_name"] == ids[0]["httpbin"] != ids[0]["default"]
+    assert calls == [200] * 50
+    assert upstream.connections == 1
+    assert life == [("client opened", ids[0]["httpbin"]), ("client closed", ids[0]["httpbin"])]
+    assert messages.index("Waiting for application startup.") < messages.index("client opened")
+    assert service.finished
+
+
+@on_every_client
+def test_outside_the_lifespan_is_a_clear_error(project: InstalledProject, answer: str) -> None:
+    """A client that nobody opened is refused with what to do about it, as the answer does."""
+    with project.start("python", answer, "off") as service:
+        refused = service.get("/test-call-external")
+        service.stop()
+    (told,) = [event for event in service.events if event["level"] == "error"]
+
+    assert refused.status == 500
+    assert "lifespan" in told["exception"]

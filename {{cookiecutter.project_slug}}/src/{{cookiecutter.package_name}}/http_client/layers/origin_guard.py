@@ -1,0 +1,39 @@
+"""The origin guard: an upstream's credentials go to that upstream only."""
+
+import {{ cookiecutter.__httpx }}
+
+from ..errors import ProblemType
+from .base import Call, Layer
+
+# httpx omits a default port itself, but only after a lowercase scheme.
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, bytes, int | None]
+
+
+class URLNotAllowed(httpx.TransportError):
+    """The URL is outside the client's upstream; nothing was sent."""
+
+    problem = ProblemType(400, "origin-not-allowed", "This service does not call that URL.")
+
+
+class OriginGuard(Layer):
+    """Reject URLs, including redirects, whose scheme, host or port is not the upstream's.
+
+    Raises URLNotAllowed before anything is sent.
+    """
+
+    def __init__(self, base_url: httpx.URL) -> None:
+        super().__init__()
+        self._origin = origin_of(base_url)
+
+    async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
+        if origin_of(request.url) != self._origin:
+            raise URLNotAllowed("the URL is not at this client's upstream")
+        return await self.inner.send(request, call)
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    """Return scheme, host and port (RFC 6454), the default port spelled out."""
+    port = _DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port
+    return url.scheme, url.raw_host, port

@@ -1,0 +1,87 @@
+"""A response body that the caller reads in pieces."""
+
+import asyncio
+import contextvars
+import weakref
+from collections.abc import AsyncIterator, Callable
+from typing import Self
+
+import {{ cookiecutter.__httpx }}
+
+from .base import Call
+from .response_limit import has_body
+from .timeouts import DeadlineExceeded
+
+# Any reader has had its exception by then, so a body still open has been abandoned.
+_ABANDONED_AFTER_S = 1
+
+
+class StreamedBody(httpx.AsyncByteStream):
+    """Bounds each piece by the deadline, and ends the call once, however the caller leaves.
+
+    A body that nobody closes is closed when it is garbage, or a moment after its deadline.
+    """
+
+    def __init__(self, request: httpx.Request, response: httpx.Response, call: Call) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        self._stream = response.stream
+        self._call = call
+        # For a body closed early, because its caller left or stopped reading.
+        self._failure: BaseException | None = (
+            asyncio.CancelledError() if has_body(request, response) else None
+        )
+        self._chunks: AsyncIterator[bytes]
+        self._ended = False
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        # A weak reference: a strong one would keep every abandoned body alive until then.
+        self._timer = self._loop.call_at(
+            call.deadline + _ABANDONED_AFTER_S, _close, weakref.ref(self)
+        )
+
+    # Not an async generator: the event loop tracks each of those, which doubles the cost.
+    def __aiter__(self) -> Self:
+        self._chunks = aiter(self._stream)
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            # A timeout cancels only a wait, and there is none if the next piece has arrived.
+            if self._loop.time() >= self._call.deadline:
+                raise TimeoutError
+            # Around each piece, so that the caller's own work between two is not cancelled.
+            async with asyncio.timeout_at(self._call.deadline):
+                return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._failure = None
+            raise
+        except TimeoutError:
+            self._failure = DeadlineExceeded("total deadline exceeded while reading the body")
+            raise self._failure from None
+        except BaseException as failure:
+            self._failure = failure
+            raise
+
+    async def aclose(self) -> None:
+        self._timer.cancel()
+        self._ended = True
+        try:
+            await self._stream.aclose()
+        finally:  # a second cancellation may interrupt the closing
+            self._call.end(self._failure)
+
+    def __del__(self) -> None:
+        if not self._ended and not self._loop.is_closed():
+            self._timer.cancel()
+            # In the call's own context, because garbage collection may run in any.
+            self._loop.call_soon_threadsafe(_close, lambda: self, context=self._context)
+
+
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _close(abandoned: Callable[[], StreamedBody | None]) -> None:
+    if (body := abandoned()) is not None:
+        task = asyncio.get_running_loop().create_task(body.aclose())
+        _closing.add(task)  # the loop holds only weak references to tasks
+        task.add_done_callback(_closing.discard)

@@ -1,0 +1,75 @@
+"""What a call passes through, in order: open this file first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import {{ cookiecutter.__httpx }}
+
+from ..settings import Settings, UpstreamSettings
+from .client import ManagedClient
+from .layers.base import Layer
+from .layers.call_log import CallLog
+from .layers.call_scope import CallScope
+{% if "circuit_breaker" in cookiecutter.features %}
+from .layers.circuit_breaker import CircuitBreaker
+{% endif %}
+from .layers.concurrency_limit import ConcurrencyLimit
+from .layers.origin_guard import OriginGuard
+{% if "rate_limit" in cookiecutter.features %}
+from .layers.rate_limit import RateLimit
+{% endif %}
+from .layers.response_limit import ResponseLimit
+{% if "retry" in cookiecutter.features %}
+from .layers.retry import Retry
+{% endif %}
+from .layers.send import Send
+{% if cookiecutter.telemetry %}
+from .layers.telemetry import Telemetry
+{% endif %}
+from .layers.timeouts import AttemptTimeout, Deadline
+
+
+@dataclass(frozen=True)
+class ClientStack:
+    """A client with the layers below it."""
+
+    client: ManagedClient
+    limit: ConcurrencyLimit
+    base_url: httpx.URL | None
+    gauges: Callable[[], dict[str, int | str]]
+
+
+def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransport) -> ClientStack:
+    """Build a client on a connection pool; the default one has no name."""
+    http = settings.upstreams[name] if name else settings.http
+    base_url = httpx.URL(str(http.base_url)) if isinstance(http, UpstreamSettings) else None
+    limit = ConcurrencyLimit(http.max_connections, http.pool_timeout_s)
+
+    layers: list[Layer | None] = [
+        CallLog(),
+{% if cookiecutter.telemetry %}
+        Telemetry(name or "default"),
+{% endif %}
+        OriginGuard(base_url) if base_url else None,
+        limit,
+        Deadline(),
+{% if "retry" in cookiecutter.features %}
+        Retry(http),
+{% endif %}
+{% if "circuit_breaker" in cookiecutter.features %}
+        # Not for the default client: one failing host would block calls to all others.
+        CircuitBreaker(http) if name else None,
+{% endif %}
+{% if "rate_limit" in cookiecutter.features %}
+        RateLimit(name, http, settings.shared_state_url) if http.rate_limit else None,
+{% endif %}
+        AttemptTimeout(http.attempt_timeout_s) if http.attempt_timeout_s else None,
+        ResponseLimit(http.max_response_bytes),
+        Send(transport),
+    ]
+    chain = [layer for layer in layers if layer]
+    for outer, inner in pairwise(chain):
+        outer.inner = inner
+    client = ManagedClient(name, http, CallScope(name, chain[0]))
+    return ClientStack(client, limit, base_url, chain[0].gauges)

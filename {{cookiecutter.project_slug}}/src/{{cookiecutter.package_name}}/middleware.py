@@ -1,0 +1,75 @@
+"""Per request: its id, its access log line, and a response even if no handler catches a failure."""
+
+import asyncio
+import logging
+import random
+import re
+import time
+from urllib.parse import quote
+
+import {{ cookiecutter.__httpx }}
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .log import request_id
+from .problems import problem
+
+log = logging.getLogger(__name__)
+
+_VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+PROBES = {"/livez", "/readyz"}
+
+
+class RequestMiddleware:
+    """Use the caller's ``X-Request-ID`` if it is valid, else a new one; return and log it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        own = given if _VALID_ID.fullmatch(given) else b"%032x" % random.getrandbits(128)
+        status = None
+        started = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", own)]
+            await send(message)
+
+        token = request_id.set(own.decode())
+        try:
+            await self.app(scope, receive, send_with_id)
+        except asyncio.CancelledError as cancelled:
+            # uvicorn's, at the end of the grace period; re-raised, it would log a traceback.
+            if status is not None or "graceful shutdown" not in str(cancelled):
+                raise
+            response = problem(503, "shutting-down", "The service is shutting down.")
+            await response(scope, receive, send_with_id)
+        except Exception as failure:
+            if status is not None:
+                # Too late for a problem response. The server closes the connection because this
+                # one is incomplete; the call log has a line for an upstream's failure.
+                known = isinstance(failure.__cause__ or failure, httpx.HTTPError)
+                log.error("response aborted", exc_info=None if known else failure)
+                return
+            log.exception("unhandled exception")
+            response = problem(500, "internal-error", "The service failed.")
+            await response(scope, receive, send_with_id)
+        finally:
+            log.log(
+                logging.DEBUG if scope["path"] in PROBES else logging.INFO,
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "path": quote(scope["path"]),  # a line break in it must not forge a log line
+                    "status": status,
+                    "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+                },
+            )
+            request_id.reset(token)
