@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-import answer_rules
+from answers.names import SLUG_LIMIT
 from support.rendering import EVERYTHING, Bake, Project
 
 from .monitoring import ALERTS, DASHBOARD, asked, dashboard, panels, rules, variables, watched
@@ -125,7 +125,7 @@ def test_the_dashboard_keeps_its_identity(project: Project) -> None:
     ("name", "slug"),
     [
         ("'\"`\\ ünï 🚀 </script> \\u0041 }} %} ${job}", "my-service"),
-        ("Long", "s" * answer_rules.SLUG_LIMIT),
+        ("Long", "s" * SLUG_LIMIT),
     ],
     ids=["awkward", "long"],
 )
