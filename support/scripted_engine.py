@@ -1,5 +1,4 @@
-"""An engine without a network, in place of a service's own: it does what each call's script
-says, and notes whatever the layers above it must never let happen."""
+"""An engine without a network: it follows each call's script, and records broken promises."""
 
 import asyncio
 import math
@@ -155,6 +154,6 @@ def chunk(number: int) -> bytes:
 
 
 async def pause(seconds: float) -> None:
-    """Sleep; but for 0 seconds go on at once, as what is in a buffer already does."""
+    """Sleep, or return immediately for 0 seconds, like a read of buffered bytes."""
     if seconds:
         await asyncio.sleep(seconds)

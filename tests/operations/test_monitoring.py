@@ -1,4 +1,4 @@
-"""The dashboard and the alerts ask for what a running service tells, and can be read."""
+"""The dashboard and the alerts query metrics that a running service exposes."""
 
 import asyncio
 import itertools
@@ -26,20 +26,20 @@ def project(bake: Bake) -> Project:
 
 @dataclass(frozen=True)
 class Scraped:
-    """What a service told after calls of every outcome."""
+    """The metrics and readiness of a service after calls of every outcome."""
 
     labels: dict[str, set[str]]
-    """The labels of each metric; one that is empty is none to Prometheus."""
+    """The labels of each metric, without empty ones, which Prometheus drops."""
     breakers: dict[str, int]
     ready: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def told(project: Project) -> Scraped:
-    return asyncio.run(scraped(project))
+def scraped(project: Project) -> Scraped:
+    return asyncio.run(scrape(project))
 
 
-async def scraped(project: Project) -> Scraped:
+async def scrape(project: Project) -> Scraped:
     async with watched(project) as watching:
         await watching.call(range(1))
         metrics = await asyncio.to_thread(watching.service.get, "/metrics")
@@ -56,7 +56,7 @@ async def scraped(project: Project) -> Scraped:
 
 
 def expressions(project: Project) -> list[str]:
-    """Every expression of the dashboard and of the alerts."""
+    """Return every expression of the dashboard and of the alerts."""
     shown = [target["expr"] for panel in panels(project).values() for target in panel["targets"]]
     return shown + [rule["expr"] for rule in rules(project).values()]
 
@@ -65,17 +65,18 @@ def expressions(project: Project) -> list[str]:
 
 
 def test_only_with_telemetry(bake: Bake, project: Project) -> None:
-    """Who has no metrics gets nothing that asks for them."""
+    """Only a project with telemetry has a dashboard and alerts."""
     without = bake(telemetry=False)
 
-    assert {ALERTS, DASHBOARD} == {
-        name for name in project.files() if name.startswith("monitoring/")
+    assert {name for name in project.files() if name.startswith("monitoring/")} == {
+        ALERTS,
+        DASHBOARD,
     }
     assert not (without.path / "monitoring").exists()
 
 
-def test_every_metric_is_emitted(project: Project, told: Scraped) -> None:
-    """Whatever is asked for is told by a running service, with the labels that are named."""
+def test_every_metric_is_emitted(project: Project, scraped: Scraped) -> None:
+    """A running service exposes every queried metric with the named labels."""
     wanted = [
         (metric, label)
         for parts in map(asked, expressions(project))
@@ -83,41 +84,41 @@ def test_every_metric_is_emitted(project: Project, told: Scraped) -> None:
         for label in parts.labels - {"le"} - ADDED
     ]
 
-    assert [] == [
-        (metric, label) for metric, label in wanted if label not in told.labels.get(metric, ())
-    ]
-    assert [] == [each for each in expressions(project) if not asked(each).selectors]
+    assert [
+        (metric, label) for metric, label in wanted if label not in scraped.labels.get(metric, ())
+    ] == []
+    assert [each for each in expressions(project) if not asked(each).selectors] == []
 
 
 def test_texts_name_labels_that_are_left(project: Project) -> None:
-    """A legend or a summary cannot show what its expression has added up."""
+    """Legends and summaries name only labels that their expression keeps."""
     shown = [
         (target["expr"], re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
         for panel in panels(project).values()
         for target in panel["targets"]
     ]
-    told = [
+    summarised = [
         (rule["expr"], re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
         for rule in rules(project).values()
         if not rule["expr"].startswith("absent(")  # whose labels are those that it asks for
     ]
 
-    assert [] == [
+    assert [
         (names, expression)
-        for expression, names in shown + told
+        for expression, names in shown + summarised
         if not set(names) <= asked(expression).kept
-    ]
+    ] == []
 
 
 # --- The dashboard --------------------------------------------------------------------------
 
 
 def test_the_dashboard_keeps_its_identity(project: Project) -> None:
-    """Imported again it replaces itself, in whatever Grafana, and for whoever looks."""
+    """A second import replaces the dashboard, in any Grafana and time zone."""
     whole = dashboard(project)
 
-    assert ("my-service", "My Service", None) == (whole["uid"], whole["title"], whole["id"])
-    assert (42, "browser") == (whole["schemaVersion"], whole["timezone"])
+    assert (whole["uid"], whole["title"], whole["id"]) == ("my-service", "My Service", None)
+    assert (whole["schemaVersion"], whole["timezone"]) == (42, "browser")
 
 
 @pytest.mark.parametrize(
@@ -129,41 +130,41 @@ def test_the_dashboard_keeps_its_identity(project: Project) -> None:
     ids=["awkward", "long"],
 )
 def test_any_name_is_good_for_the_dashboard(bake: Bake, name: str, slug: str) -> None:
-    """The title is the name as it was typed, and the uid one that Grafana takes."""
+    """The title is the project's name unchanged, and Grafana accepts the uid."""
     project = bake(project_name=name, project_slug=slug, telemetry=True)
 
-    assert name == dashboard(project)["title"]
+    assert dashboard(project)["title"] == name
     assert re.fullmatch(r"[a-z0-9-]{1,40}", dashboard(project)["uid"])
     assert slug.startswith(dashboard(project)["uid"])
-    assert [slug] == variables(project)["job"]["current"]["value"]
+    assert variables(project)["job"]["current"]["value"] == [slug]
 
 
 def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
-    """A data source is a variable, here of the only kind that understands the queries."""
+    """Every query goes to the data source of the variable, which is a Prometheus."""
     choices = variables(project)
     source = choices.pop("datasource")
 
-    assert ("datasource", "prometheus") == (source["type"], source["query"])
-    assert [SOURCE] * 3 == [each["datasource"] for each in choices.values()]
-    assert [] == [
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    assert [each["datasource"] for each in choices.values()] == [SOURCE] * 3
+    assert [
         title
         for title, panel in panels(project).items()
         for target in panel["targets"]
         if (panel["datasource"], target.get("datasource", SOURCE)) != (SOURCE, SOURCE)
-    ]
+    ] == []
     assert set(re.findall(r'"uid": "([^"]*)"', project.read(DASHBOARD))) == {
         "my-service",
         "${datasource}",
     }
 
 
-def test_what_is_chosen_counts_in_every_panel(project: Project, told: Scraped) -> None:
-    """Job and instance choose among all series, upstream among those that have one."""
+def test_what_is_chosen_counts_in_every_panel(project: Project, scraped: Scraped) -> None:
+    """Every panel filters by job and instance, and by upstream where its metric has one."""
     choices = variables(project)
     chosen = {"job=~'$job'", "instance=~'$instance'"}
     upstream = {"upstream_name=~'$upstream'"}
 
-    assert ["datasource", "job", "instance", "upstream"] == list(choices)
+    assert list(choices) == ["datasource", "job", "instance", "upstream"]
     for name, label in (("job", "job"), ("instance", "instance"), ("upstream", "upstream_name")):
         query = choices[name]["query"]
         assert re.fullmatch(rf"label_values\(http_client_open_connections.*, {label}\)", query)
@@ -171,12 +172,12 @@ def test_what_is_chosen_counts_in_every_panel(project: Project, told: Scraped) -
     for panel in panels(project).values():
         for target in panel["targets"]:
             for metric, matchers in asked(target["expr"]).selectors:
-                named = upstream if "upstream_name" in told.labels[metric] else set()
+                named = upstream if "upstream_name" in scraped.labels[metric] else set()
                 assert chosen | named <= matchers
 
 
-def test_panels_can_be_told_apart(project: Project) -> None:
-    """Each has an id and a title of its own, a place of its own, and says what to do."""
+def test_panels_are_distinct(project: Project) -> None:
+    """Each panel has its own id, title, area and unit, and a description."""
     every = dashboard(project)["panels"]
     places = [
         (panel["id"], x, y)
@@ -199,26 +200,28 @@ def test_panels_can_be_told_apart(project: Project) -> None:
         assert len(references) == len(set(references)), title
 
 
-def test_the_breaker_reads_as_readyz_says(project: Project, told: Scraped) -> None:
-    """The words for its states are those that the service itself uses."""
+def test_the_breaker_reads_as_readyz_says(project: Project, scraped: Scraped) -> None:
+    """The panel names the breaker's states as /readyz does."""
     (mapping,) = panels(project)["Circuit breaker"]["fieldConfig"]["defaults"]["mappings"]
     words = {int(value): shown["text"] for value, shown in mapping["options"].items()}
 
-    assert {"well": "closed", "down": "open", "better": "half-open"} == {
-        name: words[value] for name, value in told.breakers.items()
+    assert {name: words[value] for name, value in scraped.breakers.items()} == {
+        "well": "closed",
+        "down": "open",
+        "better": "half-open",
     }
-    assert {name: words[value] for name, value in told.breakers.items()} == {
-        name: told.ready[name]["breaker"] for name in told.breakers
+    assert {name: words[value] for name, value in scraped.breakers.items()} == {
+        name: scraped.ready[name]["breaker"] for name in scraped.breakers
     }
 
 
 def test_the_file_is_kept_by_hand(project: Project) -> None:
-    """Its keys are in one order everywhere, and nothing is written that Grafana assumes."""
+    """The file stays readable: keys in one order, and no defaults of Grafana."""
     orders = {
         tuple(key for key in panel if key != "fieldConfig") for panel in panels(project).values()
     }
 
-    assert 1 == len(orders)
+    assert len(orders) == 1
     assert len(project.read(DASHBOARD).splitlines()) < 250
     assert not re.search(
         r'"(?:version|pluginVersion|iteration|__inputs)":', project.read(DASHBOARD)
@@ -229,18 +232,18 @@ def test_the_file_is_kept_by_hand(project: Project) -> None:
 
 
 def test_alerts_say_what_to_do(project: Project) -> None:
-    """Each waits, says how bad it is and what to do, and names panels that there are."""
+    """Each alert has a severity, a summary and a description that names existing panels."""
     for name, rule in rules(project).items():
         texts = rule["annotations"]
         assert {"critical", "warning"} & {rule["labels"]["severity"]}, name
-        assert {"summary", "description"} == set(texts), name
+        assert set(texts) == {"summary", "description"}, name
         assert len(texts["description"]) > 100, name
         named = set(re.findall(r'"([^"]+)"', texts["description"])) - {"upstream call"}
         assert named <= set(panels(project)), name
 
 
 def test_alerts_are_those_of_this_service(bake: Bake) -> None:
-    """Rules of several services are loaded by one Prometheus, and none speaks for another."""
+    """Each rule selects its own service, since one Prometheus loads the rules of several."""
     project = bake(project_slug="maps", telemetry=True)
 
     for rule in rules(project).values():
@@ -255,16 +258,16 @@ def test_one_bad_moment_alerts_nobody(project: Project) -> None:
     def minutes(text: str) -> int:
         return int(text.removesuffix("m"))
 
-    assert [] == [
+    assert [
         name
         for name, rule in rules(project).items()
         for window in re.findall(r"\[(\w+)\]", rule["expr"])
         if minutes(window) > minutes(rule["for"])
-    ]
+    ] == []
 
 
 def test_what_fails_is_the_same_in_both(project: Project) -> None:
-    """The dashboard shows what the alert has counted."""
+    """The panel of an alert counts what the alert counts."""
     pairs = {
         "ServiceErrors": "Failed requests",
         "UpstreamFailing": "Failed calls",

@@ -9,25 +9,24 @@ BENCHMARKS = ROOT / "benchmarks"
 
 
 def test_throughput(tmp_path: Path) -> None:
-    """Every contender answers under load; table, JSON and plot are made."""
+    """Every contender answers under load, and the table, JSON and plot are written."""
     options = ("--seconds=1", "--rounds=1", "--callers", "2", "--bodies", "small")
     command = (sys.executable, BENCHMARKS / "throughput.py", *options, "--output", tmp_path / "out")
     printed = succeed(tmp_path, *command)
 
     cells = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["cells"]
-    assert 9 == len(cells)
+    assert len(cells) == 9
     assert all(cell["requests"] > 0 and cell["errors"] == 0 for cell in cells)
     assert all(f"| {cell['contender']} |" in printed for cell in cells)
     assert "<svg" in (tmp_path / "out-small.svg").read_text(encoding="utf-8")
 
 
 def test_layers(tmp_path: Path) -> None:
-    """Each layer is measured within the whole."""
+    """The benchmark reports the cost of each layer."""
     options = ("--rounds", "1", "--output", tmp_path / "out")
     command = (sys.executable, BENCHMARKS / "layers.py", *options)
     printed = succeed(tmp_path, *command)
 
     costs = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["us_per_call"]
-    assert 11 == len(costs)
     assert costs["outcome: a line in the log"] > costs["aiohttp alone"] > 0
     assert "| origin guard |" in printed

@@ -1,6 +1,6 @@
-"""What `ci` writes: pipelines that run the project's own commands, checked by their linters.
+"""The files of `ci`: pipelines that run the project's own commands, checked by their linters.
 
-And what every project has for git.
+Also the files that every project has for git.
 """
 
 import re
@@ -56,10 +56,10 @@ def github_job(project: Project, name: str) -> list[str]:
     ids=["github", "gitlab", "none"],
 )
 def test_only_the_chosen_files_are_written(bake: Bake, ci: str, expected: set[str]) -> None:
-    """A project has the files of its own pipeline, and none of another's."""
+    """A project has only the files of its own pipeline."""
     files = {WORKFLOW, DEPENDABOT, PIPELINE, RENOVATE, HOOKS}
 
-    assert expected == files & bake(ci=ci).files()
+    assert files & bake(ci=ci).files() == expected
 
 
 @with_and_without_container
@@ -67,7 +67,7 @@ def test_only_the_chosen_files_are_written(bake: Bake, ci: str, expected: set[st
 def test_the_file_fits_its_schema(
     bake: Bake, ci: str, path: str, schema: list[str], deployment: str
 ) -> None:
-    """What reads the file knows every key in it."""
+    """Every key is one that the file's reader knows."""
     project = bake(**EVERYTHING | {"ci": ci, "deployment": deployment})
 
     project.run("check_jsonschema", "--builtin-schema", *schema, path)
@@ -75,15 +75,15 @@ def test_the_file_fits_its_schema(
 
 @with_and_without_container
 def test_the_workflow_is_safe(bake: Bake, deployment: str) -> None:
-    """zizmor, which knows how workflows are attacked, finds nothing."""
+    """zizmor, a linter for attacks on workflows, finds nothing."""
     project = bake(**EVERYTHING | {"ci": "github", "deployment": deployment})
     done = run(project.path, "zizmor", "--offline", "--no-progress", "--quiet", ".github")
 
-    assert 0 == done.returncode, done.stdout
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
-    """GitHub gives nothing for a name that it does not know, and no schema sees it."""
+    """Every expression names something that exists; GitHub ignores unknown names silently."""
     workflow = bake(ci="github").read(WORKFLOW)
     steps = load(bake(ci="github"), WORKFLOW)["jobs"]["check"]["steps"]
     asked = re.findall(r"\$\{\{ (.*?) \}\}", workflow)
@@ -94,29 +94,29 @@ def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
         "github.event_name == 'pull_request'",
         "matrix.python-version",
     }
-    assert "${{ matrix.python-version }}" == steps[1]["with"]["python-version"]
+    assert steps[1]["with"]["python-version"] == "${{ matrix.python-version }}"
 
 
 def test_actions_are_pinned_by_commit(bake: Bake) -> None:
-    """A tag can be moved to other code, a commit cannot; the comment is for people and bots."""
+    """Each action is pinned by its commit, with the version as a comment for people and bots."""
     text = bake(ci="github").read(WORKFLOW)
     used = re.findall(r"uses: (.*)", text)
 
     assert used
-    assert [] == [
+    assert [
         each
         for each in used
         if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)
-    ]
+    ] == []
 
 
 def test_the_workflow_may_do_little(bake: Bake) -> None:
-    """A job reads the code and nothing else, and keeps no credentials for what it runs."""
+    """A job may only read the code, and the checkout keeps no credentials."""
     workflow = load(bake(ci="github"), WORKFLOW)
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     checkouts = [step for step in steps if "actions/checkout" in step.get("uses", "")]
 
-    assert {"contents": "read"} == workflow["permissions"]
+    assert workflow["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in workflow["jobs"].values())
     assert len(workflow["jobs"]) == len(checkouts)
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
@@ -124,26 +124,26 @@ def test_the_workflow_may_do_little(bake: Bake) -> None:
 
 @pytest.mark.parametrize("lowest", PYTHONS)
 def test_each_supported_python_runs_every_check(bake: Bake, lowest: str) -> None:
-    """The project's own commands run on the lowest Python, the newest, and those between."""
+    """The project's own commands run on every Python from the lowest supported to the newest."""
     github = bake(ci="github", python_version=lowest)
     gitlab = load(bake(ci="gitlab", python_version=lowest), PIPELINE)["check"]
     supported = PYTHONS[PYTHONS.index(lowest) :]
 
-    assert {"python-version": supported} == load(github, WORKFLOW)["jobs"]["check"]["strategy"][
-        "matrix"
-    ]
-    assert [{"PYTHON": supported}] == gitlab["parallel"]["matrix"]
+    assert load(github, WORKFLOW)["jobs"]["check"]["strategy"]["matrix"] == {
+        "python-version": supported
+    }
+    assert gitlab["parallel"]["matrix"] == [{"PYTHON": supported}]
     assert "$PYTHON" in gitlab["image"]
-    assert CHECKS == github_job(github, "check")
-    assert CHECKS == gitlab["script"][: len(CHECKS)]
+    assert github_job(github, "check") == CHECKS
+    assert gitlab["script"][: len(CHECKS)] == CHECKS
 
 
 def test_the_audit_lets_nothing_pass_unseen(bake: Bake) -> None:
-    """Both pipelines look up exactly what uv.lock holds, and fail where they cannot."""
+    """Both pipelines audit exactly the packages of uv.lock, and fail if they cannot."""
     commands = github_job(bake(ci="github"), "audit")
     export, audit = commands
 
-    assert commands == load(bake(ci="gitlab"), PIPELINE)["audit"]["script"]
+    assert load(bake(ci="gitlab"), PIPELINE)["audit"]["script"] == commands
     assert {"--locked", "--all-extras", "--no-emit-project"} <= set(export.split())
     assert {"--strict", "--require-hashes"} <= set(audit.split())
     assert export.split()[-1] == audit.split()[-1]
@@ -157,14 +157,14 @@ def test_the_container_is_checked_where_there_is_one(bake: Bake, deployment: str
     text = github.read(WORKFLOW)
     is_there = deployment != "none"
 
-    assert is_there == ("hadolint/hadolint-action@" in text)
-    assert is_there == ("docker compose up --build --wait" in text)
-    assert is_there == (gitlab.get("container", {}).get("script") == ["hadolint Dockerfile"])
-    assert is_there == ("package-ecosystem: docker" in github.read(DEPENDABOT))
+    assert ("hadolint/hadolint-action@" in text) == is_there
+    assert ("docker compose up --build --wait" in text) == is_there
+    assert (gitlab.get("container", {}).get("script") == ["hadolint Dockerfile"]) == is_there
+    assert ("package-ecosystem: docker" in github.read(DEPENDABOT)) == is_there
 
 
 def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
-    """What wrote uv.lock in one place must be able to read it in another."""
+    """Pipelines and image use one version of uv, which can read its own uv.lock."""
     pattern = r'(?:astral/uv:|UV_VERSION: |version: ")(\d+\.\d+\.\d+)'
     found = [
         version
@@ -172,45 +172,45 @@ def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
         for version in re.findall(pattern, bake(ci=ci).read(path))
     ]
 
-    assert 4 == len(found)
-    assert 1 == len(set(found))
+    assert len(found) == 4
+    assert len(set(found)) == 1
 
 
 def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> None:
-    """Everything pinned is watched, and a release is a week old before it is proposed."""
+    """Updates are proposed for everything pinned, a week after each release."""
     updates = load(bake(ci="github"), DEPENDABOT)["updates"]
     renovate = load(bake(ci="gitlab"), RENOVATE)
 
-    assert ["uv", "github-actions", "docker"] == [each["package-ecosystem"] for each in updates]
-    assert {7} == {each["cooldown"]["default-days"] for each in updates}
-    assert "7 days" == renovate["minimumReleaseAge"]
+    assert [each["package-ecosystem"] for each in updates] == ["uv", "github-actions", "docker"]
+    assert {each["cooldown"]["default-days"] for each in updates} == {7}
+    assert renovate["minimumReleaseAge"] == "7 days"
 
 
 @pytest.mark.parametrize("tool", ["pre-commit", "prek"])
 def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -> None:
-    """A new project passes its hooks untouched; a file that CI would refuse does not."""
+    """A new project passes its hooks unchanged; a file that CI would reject fails them."""
     directory = bake(**EVERYTHING, ci="github").path
     homes = {"PRE_COMMIT_HOME": str(tmp_path), "PREK_HOME": str(tmp_path)}
     for command in ("git init --quiet", "uv lock --quiet", "git add ."):
         done = run(directory, *command.split())
-        assert 0 == done.returncode, done.stdout
+        assert done.returncode == 0, done.stdout
 
     clean = run(directory, tool, "run", "--all-files", **homes)
     (directory / "tests" / "test_untidy.py").write_text("import os\nx: int = ''\n")
     run(directory, "git", "add", ".")
     untidy = run(directory, tool, "run", "--all-files", **homes)
 
-    assert 0 == clean.returncode, clean.stdout
-    assert 4 == clean.stdout.count("Passed")
-    assert 0 != untidy.returncode
-    assert {"ruff format": 1, "ruff check": 1, "mypy": 1} == {
+    assert clean.returncode == 0, clean.stdout
+    assert clean.stdout.count("Passed") == 4
+    assert untidy.returncode != 0
+    assert {
         name: len(re.findall(rf"(?m)^{name}\.+.*Failed", untidy.stdout))
         for name in ("ruff format", "ruff check", "mypy")
-    }
+    } == {"ruff format": 1, "ruff check": 1, "mypy": 1}
 
 
 def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
-    """`git add .` takes the example of the settings, and neither the settings nor a cache."""
+    """`git add .` takes the example of the settings, but no settings and no caches."""
     directory = bake().path
     written = {".env", ".env.production", ".venv/a", "dist/a", "src/my_service/__pycache__/a"}
     for name in written:
@@ -220,14 +220,14 @@ def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
         assert run(directory, *command.split()).returncode == 0
     added = set(run(directory, "git", "ls-files").stdout.splitlines())
 
-    assert set() == added & written
+    assert added & written == set()
     assert {".env.example", "LICENSE", "pyproject.toml"} <= added
 
 
 def test_lines_end_alike_everywhere(bake: Bake) -> None:
-    """A checkout on Windows gives Docker and shells the files as they are."""
+    """A checkout on Windows keeps LF line endings, which Docker and shells need."""
     directory = bake().path
     run(directory, "git", "init", "--quiet")
-    told = run(directory, "git", "check-attr", "text", "eol", "--", "Dockerfile").stdout
+    attributes = run(directory, "git", "check-attr", "text", "eol", "--", "Dockerfile").stdout
 
-    assert ["Dockerfile: text: auto", "Dockerfile: eol: lf"] == told.splitlines()
+    assert attributes.splitlines() == ["Dockerfile: text: auto", "Dockerfile: eol: lf"]

@@ -1,4 +1,4 @@
-"""Every engine tells a fault in the same words, and never that nothing was sent when it was."""
+"""Every engine raises the same exception for a fault, and never claims that nothing was sent."""
 
 import json
 from typing import Any
@@ -43,15 +43,15 @@ def reports(every_service: dict[str, Generated]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_each_fault_has_its_exception(reports: dict[str, Any], name: str) -> None:
-    """httpx's exceptions mean what httpx says, since it is by them that calls are repeated."""
-    told = {fault: kind for fault, (kind, _) in reports[name]["told"].items()}
+    """Deeper than test_faults.py: the exception of each fault, which decides about a retry."""
+    found = {fault: kind for fault, (kind, _) in reports[name]["told"].items()}
 
-    assert NEVER_SENT | MAY_HAVE_BEEN_RECEIVED == told
+    assert NEVER_SENT | MAY_HAVE_BEEN_RECEIVED == found
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_an_engine_sends_once(reports: dict[str, Any], name: str) -> None:
-    """What may have been received was, once; what was never sent, was not."""
+    """Deeper than test_repeats.py: the bare engine sends once, or reports that it sent nothing."""
     sent = sorted(fault for fault in MAY_HAVE_BEEN_RECEIVED if fault.startswith("/"))
 
     assert sent == sorted(reports[name]["seen"])
@@ -66,18 +66,18 @@ def test_idle_connections_are_probed(reports: dict[str, Any], name: str) -> None
 
 
 def test_no_message_holds_a_query(reports: dict[str, Any]) -> None:
-    """aiohttp's own tell whole URLs when the connection breaks while a body is sent."""
+    """No message contains a query; aiohttp's own contain whole URLs if a sent body breaks off."""
 
     assert [] == [report for report in reports.values() if "secret" in json.dumps(report["told"])]
 
 
 def test_the_engines_agree(reports: dict[str, Any]) -> None:
     """The same exceptions with the same messages, whichever engine is chosen."""
-    told = {
+    found = {
         fault: {tuple(report["told"][fault]) for report in reports.values()}
         for fault in NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
     }
-    # A write that comes after the reset is told in other words than one that meets it.
-    del told["closed while sending"]
+    # A write that comes after the reset has another message than one that meets it.
+    del found["closed while sending"]
 
-    assert {} == {fault: words for fault, words in told.items() if len(words) > 1}
+    assert {} == {fault: words for fault, words in found.items() if len(words) > 1}

@@ -1,4 +1,4 @@
-"""Whatever an upstream does, the service's caller gets the status that was promised."""
+"""The table of faults: the authority for the status that each one gives the service's caller."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from support.loopback import HOST, free_port
 
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
 CAP = 100_000
-# Which upstream, which of its behaviours, and what the service's caller is told.
+# Which upstream, which of its behaviours, and the problem that the service's caller gets.
 FAULTS = {
     "refused": ("refused", "/", "502 upstream-unreachable"),
     "unknown-host": ("unknown", "/", "502 upstream-unreachable"),
@@ -67,7 +67,7 @@ class FaultReport:
 
 
 @pytest.fixture(scope="module")
-def told(service: Generated) -> FaultReport:
+def report(service: Generated) -> FaultReport:
     return asyncio.run(call_through_every_fault(service))
 
 
@@ -141,17 +141,17 @@ def summary(answer: httpx.Response) -> str:
     return f"{answer.status_code} {answer.json()['type'].removeprefix('urn:problem-type:')}"
 
 
-def test_each_fault_has_its_status(told: FaultReport) -> None:
-    """A caller can tell what happened by the status, and its own fault from the upstream's."""
+def test_each_fault_has_its_status(report: FaultReport) -> None:
+    """Each fault has its status and problem type."""
     expected = {name: problem for name, (_, _, problem) in FAULTS.items()}
 
-    assert expected == {name: summary(told.answers[name]) for name in FAULTS}
+    assert expected == {name: summary(report.answers[name]) for name in FAULTS}
 
 
-def test_each_fault_is_a_problem(told: FaultReport) -> None:
+def test_each_fault_is_a_problem(report: FaultReport) -> None:
     """Failures are RFC 9457 problems that name the upstream and the request."""
     for name, (upstream, _, problem) in FAULTS.items():
-        answer = told.answers[name]
+        answer = report.answers[name]
         content = answer.json()
 
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -162,43 +162,45 @@ def test_each_fault_is_a_problem(told: FaultReport) -> None:
         assert answer.headers["X-Request-ID"] == name
 
 
-def test_unavailable_says_when_to_come_back(told: FaultReport) -> None:
+def test_unavailable_says_when_to_come_back(report: FaultReport) -> None:
     """A 503 has a Retry-After that was computed: the breaker's is about the time it is open."""
-    saturated, open_ = (told.answers[name].headers for name in ("saturated", "breaker-open"))
+    saturated, open_ = (report.answers[name].headers for name in ("saturated", "breaker-open"))
 
     assert 1 <= int(saturated["Retry-After"]) <= 60
     assert 500 <= int(open_["Retry-After"]) <= 600
-    assert told.full == ["/gate", "/status/503"]
+    assert report.full == ["/gate", "/status/503"]
 
 
-def test_the_faults_were_real(told: FaultReport) -> None:
+def test_the_faults_were_real(report: FaultReport) -> None:
     """Each fault that comes after sending did reach the upstream; GETs are tried again."""
     expected = {path for upstream, path, _ in FAULTS.values() if upstream == "faulty"}
 
-    assert expected == set(told.seen)
-    assert 3 == told.seen.count("/drop") == told.seen.count("/reset") == told.seen.count("/hang")
-    assert "DeadlineExceeded" in told.line_of("drip")["error"]
+    assert expected == set(report.seen)
+    assert (
+        3 == report.seen.count("/drop") == report.seen.count("/reset") == report.seen.count("/hang")
+    )
+    assert "DeadlineExceeded" in report.line_of("drip")["error"]
 
 
-def test_other_urls_are_refused_before_anything_is_sent(told: FaultReport) -> None:
+def test_other_urls_are_refused_before_anything_is_sent(report: FaultReport) -> None:
     """Only a configured upstream's URLs are called, and a refusal is a 400 problem."""
     for name in NOT_ALLOWED:
-        assert "400 origin-not-allowed" == summary(told.answers[name])
-        assert told.answers[name].headers["Content-Type"] == "application/problem+json"
-    assert "/" not in told.seen
+        assert "400 origin-not-allowed" == summary(report.answers[name])
+        assert report.answers[name].headers["Content-Type"] == "application/problem+json"
+    assert "/" not in report.seen
 
 
-def test_secrets_are_told_to_nobody(told: FaultReport) -> None:
+def test_secrets_reach_no_caller_and_no_log(report: FaultReport) -> None:
     """Neither a problem nor a line of the log, at DEBUG, has what the URLs and settings hide."""
-    texts = [answer.text for answer in told.answers.values()] + told.lines
+    texts = [answer.text for answer in report.answers.values()] + report.lines
 
     assert [] == [text for text in texts if SECRET in text]
 
 
-def test_each_call_leaves_one_line(told: FaultReport) -> None:
-    """The log tells of each failed call its upstream, path and error, in one line."""
+def test_each_call_leaves_one_line(report: FaultReport) -> None:
+    """Each failed call is one log line with its upstream, path and error."""
     for name, (upstream, path, _) in FAULTS.items():
-        line = told.line_of(name)
+        line = report.line_of(name)
 
         assert (upstream, path, "GET") == (line["upstream"], line["path"], line["method"])
         assert line["error"]

@@ -52,7 +52,7 @@ class HTTP2Service:
     async def busy(self, calls: int) -> None:
         """Return when the upstream has so many calls in flight."""
         async with asyncio.timeout(20):
-            while self.upstream.in_flight < calls:  # noqa: ASYNC110 - told by nobody
+            while self.upstream.in_flight < calls:  # noqa: ASYNC110 - nothing to wait on
                 await asyncio.sleep(0.01)
 
     async def status(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ async def test_calls_share_one_connection(service: Generated, tmp_path: Path) ->
 
 
 async def test_secrets_are_not_logged(service: Generated, tmp_path: Path) -> None:
-    """Not even at DEBUG, where the libraries of HTTP/2 tell each header."""
+    """Secrets stay out of the log at DEBUG too, where HTTP/2 libraries log each header."""
     async with running(service, tmp_path) as up:
         await up.get(f"/?token={SECRET}")
         await asyncio.to_thread(up.process.stop)
@@ -113,11 +113,11 @@ async def test_a_header_cannot_be_two(service: Generated, tmp_path: Path) -> Non
     """HTTP/2 would carry a line break in one to an upstream that speaks HTTP/1.1 behind it."""
     with http2_upstream(tmp_path) as upstream:
         certificate = str(tmp_path / "ca.pem")
-        told = await asyncio.to_thread(
+        answers = await asyncio.to_thread(
             service.report, "forged_headers.py", upstream.url, certificate
         )
 
-    assert ["LocalProtocolError"] * 4 + ["200"] == told
+    assert ["LocalProtocolError"] * 4 + ["200"] == answers
     assert ["/"] == upstream.paths
 
 
@@ -138,12 +138,12 @@ async def test_caps_and_deadlines_hold(service: Generated, tmp_path: Path) -> No
     """Bodies end at the cap and at the deadline, and their connection serves others on."""
     settings = {"max_response_bytes": 200_000, "total_timeout_s": 5, "attempt_timeout_s": 3}
     async with running(service, tmp_path, max_attempts=1, **settings) as up:
-        told = await asyncio.gather(*(up.get(path) for path in ("/large", "/drip", "/hang")))
+        answers = await asyncio.gather(*(up.get(path) for path in ("/large", "/drip", "/hang")))
         many = [await up.gets("/large", 5) for _ in range(20)]
         others = await up.gets("/", 3 * PLACES)
         status = await up.status()
 
-    kinds = [answer.json()["type"].rpartition(":")[2] for answer in told]
+    kinds = [answer.json()["type"].rpartition(":")[2] for answer in answers]
     assert ["upstream-response-too-large", "upstream-timeout", "upstream-timeout"] == kinds
     assert [[502] * 5] * 20 == many
     assert [200] * 3 * PLACES == others
@@ -151,7 +151,7 @@ async def test_caps_and_deadlines_hold(service: Generated, tmp_path: Path) -> No
 
 
 async def test_a_body_that_is_too_short(service: Generated, tmp_path: Path) -> None:
-    """It is told as the upstream's fault, by a problem, and the next call is a good one."""
+    """A short body is a problem of the upstream, and the next call succeeds."""
     async with running(service, tmp_path) as up:
         short = await up.get("/short")
         good = await up.get("/")

@@ -15,7 +15,7 @@ from support.loopback import HOST
 pytestmark = pytest.mark.anyio
 
 ATTEMPTS = 3
-# What befalls an order, and what the service's caller is told: the upstream's status, if any.
+# What happens to an order, and the status that the service's caller gets.
 ORDERS = {
     "/drop": 502,
     "/reset": 502,
@@ -65,7 +65,7 @@ async def running(service: Generated) -> AsyncIterator[ShopService]:
 
 
 async def test_an_order_is_sent_exactly_once(running: ShopService) -> None:
-    """A POST that may have been received is never repeated, however it ends."""
+    """A POST that may have been received is sent exactly once, however it ends (the authority)."""
     running.shop.seen.clear()
     answers = await asyncio.gather(*(running.order(path) for path in ORDERS))
 

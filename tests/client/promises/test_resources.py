@@ -75,7 +75,7 @@ async def test_callers_who_leave_free_the_upstream(service: Generated, path: str
             each.cancel()
         await asyncio.wait(calls)
         async with asyncio.timeout(5):  # an attempt may take 10 s
-            while upstream.in_flight:  # noqa: ASYNC110 - the upstream tells only arrivals
+            while upstream.in_flight:  # noqa: ASYNC110 - the upstream signals only arrivals
                 await asyncio.sleep(0.01)
         params = {"url": upstream.url}
         answers = await asyncio.gather(
@@ -112,7 +112,7 @@ async def test_a_saturated_upstream_slows_no_other(service: Generated) -> None:
 
         stuck = [call(f"{full.url}/gate") for _ in range(20)]
         async with asyncio.timeout(20):
-            while await status_of_full() != (5, 15):  # noqa: ASYNC110 - told by nobody
+            while await status_of_full() != (5, 15):  # noqa: ASYNC110 - nothing to wait on
                 await asyncio.sleep(0.01)
         answers = await asyncio.gather(*(call(free.url) for _ in range(60)))
         still = await status_of_full()
