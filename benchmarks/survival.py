@@ -27,7 +27,7 @@ from support.service import Service
 CONTENDERS = Path(__file__).with_name("contenders")
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
 MIB = 1024 * 1024
-PLACES = 100
+SLOTS = 100
 """The most connections that either allows by default."""
 
 
@@ -141,32 +141,32 @@ async def cut_order(stage: Stage) -> Verdict:
 
 
 async def storm(stage: Stage) -> Verdict:
-    """200 calls at once to an upstream that says 503: fewer than 300 requests reach it"""
+    """200 concurrent calls to an upstream that returns 503: fewer than 300 requests reach it"""
     await asyncio.gather(*(stage.status(f"{stage.a.url}/status/503") for _ in range(200)))
     return len(stage.a.seen) < 300, count(len(stage.a.seen), "request")
 
 
 async def dead_upstream(stage: Stage) -> Verdict:
-    """100 calls, one by one, to an upstream that drops all: soon it is left alone"""
+    """100 sequential calls to an upstream that drops every one: it is soon not called any more"""
     for _ in range(100):
         await stage.status(f"{stage.a.url}/drop")
     return len(stage.a.seen) < 50, count(len(stage.a.seen), "request")
 
 
 async def crowd(stage: Stage) -> Verdict:
-    """300 calls at once: the upstream never has more than 100"""
+    """300 concurrent calls: the upstream never has more than 100"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(300)]
-    await stage.a.busy(PLACES)
+    await stage.a.busy(SLOTS)
     await asyncio.sleep(0.5)
     stage.a.gate.set()
     await asyncio.gather(*calls)
-    return stage.a.most_in_flight <= PLACES, f"{stage.a.most_in_flight} at once"
+    return stage.a.most_in_flight <= SLOTS, f"{stage.a.most_in_flight} concurrent"
 
 
 async def neighbour(stage: Stage) -> Verdict:
     """One upstream hangs with 150 calls: a call to another is answered within 2 s"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(150)]
-    await stage.a.busy(PLACES)
+    await stage.a.busy(SLOTS)
     await asyncio.sleep(0.5)
     started = time.monotonic()
     status = await stage.status(stage.b.url)
@@ -207,7 +207,7 @@ async def foreign_url(stage: Stage) -> Verdict:
 
 
 async def cancellations(stage: Stage) -> Verdict:
-    """1000 calls are cancelled in every phase: 100 calls at once then reach the upstream"""
+    """1000 calls are cancelled in every phase: then 100 concurrent calls reach the upstream"""
     for start in range(0, 1000, 50):
         delays = (number / 100_000 for number in range(start, start + 50))
         await asyncio.gather(
@@ -216,17 +216,17 @@ async def cancellations(stage: Stage) -> Verdict:
                 for after_s in delays
             )
         )
-    calls = [asyncio.create_task(stage.status(f"{stage.b.url}/gate")) for _ in range(PLACES)]
+    calls = [asyncio.create_task(stage.status(f"{stage.b.url}/gate")) for _ in range(SLOTS)]
     with_all = True
     try:
         async with asyncio.timeout(4):
-            await stage.b.busy(PLACES)
+            await stage.b.busy(SLOTS)
     except TimeoutError:
         with_all = False
     reached = stage.b.in_flight
     stage.b.gate.set()
     await asyncio.gather(*calls)
-    return with_all, f"{reached} of {PLACES}"
+    return with_all, f"{reached} of {SLOTS}"
 
 
 async def forgotten(stage: Stage) -> Verdict:

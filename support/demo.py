@@ -27,7 +27,7 @@ def main() -> None:
     do("uv sync --quiet", PROJECT)
 
     with RecordingUpstream() as upstream:
-        heading("3. Run it, with a small upstream on this machine in httpbin's place")
+        heading("3. Run it, with a small upstream on this machine instead of httpbin")
         variable = "APP_UPSTREAMS__HTTPBIN__BASE_URL"
         say(f"export {variable}={upstream.base_url}", "$")
         say("uv run my-service", "$")

@@ -12,7 +12,7 @@ BROKEN = ("ReadError", "ReadTimeout", "RemoteProtocolError", "WriteTimeout")
 
 @dataclass(frozen=True)
 class Answer:
-    """What one attempt meets: a status, or an exception of httpx by its name."""
+    """The result of one attempt: a status, or the name of an httpx exception."""
 
     result: int | str = 200
     after_s: float = 0
@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass
 class Call:
-    """One call: how it is made, what its attempts meet, and what became of it."""
+    """One call: its script, and what happened to it."""
 
     number: int
     answers: tuple[Answer, ...]
@@ -41,13 +41,13 @@ class Call:
 
     @property
     def answer(self) -> Answer:
-        """What its newest attempt meets."""
+        """The answer to its newest attempt."""
         return self.answers[min(self.attempts, len(self.answers)) - 1]
 
 
 @dataclass
 class ScriptedEngine:
-    """Stands where the pool stands. ``httpx`` is the library that the service was made for."""
+    """A transport in place of the pool; ``httpx`` is the service's client library."""
 
     httpx: Any
     max_connections: int
@@ -99,7 +99,7 @@ class ScriptedEngine:
 
 
 class _Attempt:
-    """What is under way at the upstream from its beginning until it is closed."""
+    """One attempt in flight, until it is closed."""
 
     def __init__(self, engine: ScriptedEngine, call: Call) -> None:
         self._engine = engine

@@ -1,7 +1,7 @@
-"""What the layers promise about time and about counting: each promise alone, on a virtual clock.
+"""The layers' promises about time and counts, each alone on a virtual clock.
 
-Where test_state_machines.py holds of any schedule what must never happen, this tells of chosen
-ones how long and how often.
+test_state_machines.py checks for any schedule what must never happen; these tests check for chosen
+schedules how long and how often.
 """
 
 import asyncio
@@ -72,10 +72,10 @@ def header(said: str | timedelta) -> str:
 @pytest.fixture(scope="module")
 def clients(bake: Bake) -> Iterator[Any]:
     """A service's own module that builds the clients, imported into this process."""
-    project = bake(package_name="told_by_the_clock")
+    project = bake(package_name="run_by_virtual_time")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(project.path / "src")
-        yield importlib.import_module("told_by_the_clock.http_client.clients")
+        yield importlib.import_module("run_by_virtual_time.http_client.clients")
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_no_attempt_begins_after_the_deadline(clients: Any, loop: VirtualTimeLoo
         pytest.param(60, [90, 60, 30], id="long calls"),
     ],
 )
-def test_saturation_tells_when_to_come_back(
+def test_saturation_has_retry_after(
     clients: Any, loop: VirtualTimeLoop, lasted_s: float, expected_s: list[int]
 ) -> None:
     """That is when all who wait will have had a place, if calls take as long as they did."""

@@ -136,7 +136,7 @@ class ExploredService:
     clients: Any
     errors: Any
     settings: Any
-    told: list[int] = field(default_factory=list)
+    logged: list[int] = field(default_factory=list)
     """The numbers of the calls that it has logged."""
 
 
@@ -163,7 +163,7 @@ class Exploration:
         self.unhandled: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
         self.service = service
-        service.told.clear()
+        service.logged.clear()
         self.settings = service.settings.UpstreamSettings(
             base_url="http://upstream.invalid", **chosen
         )
@@ -263,7 +263,7 @@ class Exploration:
             assert made.task.done()
             self.ended_well(made)
         begun = [made.call.number for made in self.made if made.call.deadline < math.inf]
-        assert sorted(self.service.told) == begun
+        assert sorted(self.service.logged) == begun
         assert self.engine.in_flight == 0
         assert (self.managed.limit.in_flight, self.managed.limit.waiting) == (0, 0)
 
@@ -340,11 +340,11 @@ def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[ExploredServ
         log = logging.getLogger(f"{package}.http_client.outcome")
         log.setLevel(logging.INFO)
 
-        def tell(line: logging.LogRecord) -> bool:
-            service.told.append(int(vars(line)["path"].removeprefix("/")))
+        def note(line: logging.LogRecord) -> bool:
+            service.logged.append(int(vars(line)["path"].removeprefix("/")))
             return False  # there are thousands
 
-        log.addFilter(tell)
+        log.addFilter(note)
         yield service
 
 

@@ -9,6 +9,8 @@ import yaml
 from support.process import execute
 from support.rendering import EVERYTHING, Bake, Project
 
+from .test_deployment import MANIFESTS
+
 Manifest = dict[str, Any]
 
 
@@ -40,7 +42,7 @@ def test_all_that_is_applied_fits_its_schema(rendered: list[Manifest], version: 
     for manifest in rendered:
         kubernetes_validate.validate(manifest, version, strict=True)
 
-    assert len(rendered) == 8
+    assert {each["kind"] for each in rendered} == {*MANIFESTS.values(), "ConfigMap", "Namespace"}
 
 
 def test_features_change_no_object(bake: Bake) -> None:

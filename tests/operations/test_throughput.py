@@ -15,7 +15,8 @@ def test_throughput(tmp_path: Path) -> None:
     printed = succeed(tmp_path, *command)
 
     cells = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["cells"]
-    assert len(cells) == 9
+    contenders = {cell["contender"] for cell in cells}
+    assert {"no outbound call", "generated: httpx on aiohttp"} <= contenders
     assert all(cell["requests"] > 0 and cell["errors"] == 0 for cell in cells)
     assert all(f"| {cell['contender']} |" in printed for cell in cells)
     assert "<svg" in (tmp_path / "out-small.svg").read_text(encoding="utf-8")

@@ -166,14 +166,13 @@ def test_the_container_is_checked_where_there_is_one(bake: Bake, deployment: str
 def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
     """Pipelines and image use one version of uv, which can read its own uv.lock."""
     pattern = r'(?:astral/uv:|UV_VERSION: |version: ")(\d+\.\d+\.\d+)'
-    found = [
-        version
+    found = {
+        path: set(re.findall(pattern, bake(ci=ci).read(path)))
         for ci, path in (("github", WORKFLOW), ("gitlab", PIPELINE), ("none", "Dockerfile"))
-        for version in re.findall(pattern, bake(ci=ci).read(path))
-    ]
+    }
 
-    assert len(found) == 4
-    assert len(set(found)) == 1
+    assert all(len(versions) == 1 for versions in found.values()), found
+    assert len(set.union(*found.values())) == 1, found
 
 
 def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> None:

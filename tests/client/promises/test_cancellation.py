@@ -1,4 +1,4 @@
-"""Callers who leave take nothing with them."""
+"""Cancelled calls leave nothing behind."""
 
 import pytest
 
@@ -9,7 +9,7 @@ PHASES = ("waiting", "connecting", "TLS handshake", "headers", "body")
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_thousand_cancellations_lose_nothing(service: Generated, loop: str) -> None:
-    """Cancelled once or twice, in any phase: every place works again, at once."""
+    """After a thousand single and double cancellations in any phase, every slot works again."""
     report = service.report("cancellations.py", loop)
     cancelled = report["cancelled"]
 

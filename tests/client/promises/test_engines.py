@@ -44,7 +44,7 @@ def reports(every_service: dict[str, Generated]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_each_fault_has_its_exception(reports: dict[str, Any], name: str) -> None:
     """Deeper than test_faults.py: the exception of each fault, which decides about a retry."""
-    found = {fault: kind for fault, (kind, _) in reports[name]["told"].items()}
+    found = {fault: kind for fault, (kind, _) in reports[name]["outcomes"].items()}
 
     assert NEVER_SENT | MAY_HAVE_BEEN_RECEIVED == found
 
@@ -68,13 +68,15 @@ def test_idle_connections_are_probed(reports: dict[str, Any], name: str) -> None
 def test_no_message_holds_a_query(reports: dict[str, Any]) -> None:
     """No message contains a query; aiohttp's own contain whole URLs if a sent body breaks off."""
 
-    assert [] == [report for report in reports.values() if "secret" in json.dumps(report["told"])]
+    assert [] == [
+        report for report in reports.values() if "secret" in json.dumps(report["outcomes"])
+    ]
 
 
 def test_the_engines_agree(reports: dict[str, Any]) -> None:
     """The same exceptions with the same messages, whichever engine is chosen."""
     found = {
-        fault: {tuple(report["told"][fault]) for report in reports.values()}
+        fault: {tuple(report["outcomes"][fault]) for report in reports.values()}
         for fault in NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
     }
     # A write that comes after the reset has another message than one that meets it.

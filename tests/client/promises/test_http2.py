@@ -23,7 +23,7 @@ from .http2_upstream import HTTP2Upstream, http2_upstream
 pytestmark = pytest.mark.anyio
 
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
-PLACES = 20
+SLOTS = 20
 
 
 @pytest.fixture(scope="session", params=["httpx", "httpx2"])
@@ -74,9 +74,7 @@ async def running(
             upstreams__up__headers=json.dumps({"X-Key": SECRET}),
             **{
                 f"upstreams__up__{name}": value
-                for name, value in (
-                    {"max_connections": PLACES, "pool_timeout_s": 30} | http
-                ).items()
+                for name, value in ({"max_connections": SLOTS, "pool_timeout_s": 30} | http).items()
             },
         )
         base_url = f"http://{HOST}:{process.port}"
@@ -86,18 +84,18 @@ async def running(
 
 
 async def test_calls_share_one_connection(service: Generated, tmp_path: Path) -> None:
-    """As many calls as there are places are in flight at once, over one connection."""
+    """As many calls as there are slots are in flight at once, over one connection."""
     async with running(service, tmp_path) as up:
-        calls = asyncio.create_task(up.gets("/gate", 3 * PLACES))
-        await up.busy(PLACES)
+        calls = asyncio.create_task(up.gets("/gate", 3 * SLOTS))
+        await up.busy(SLOTS)
         status = await up.status()
         up.upstream.gate.set()
         statuses = await calls
 
-    assert [200] * 3 * PLACES == statuses
+    assert [200] * 3 * SLOTS == statuses
     assert {"2"} == up.upstream.versions
-    assert (1, PLACES) == (len(up.upstream.connections), up.upstream.most_in_flight)
-    assert (PLACES, 1) == (status["in_flight"], status["open_connections"])
+    assert (1, SLOTS) == (len(up.upstream.connections), up.upstream.most_in_flight)
+    assert (SLOTS, 1) == (status["in_flight"], status["open_connections"])
 
 
 async def test_secrets_are_not_logged(service: Generated, tmp_path: Path) -> None:
@@ -140,13 +138,13 @@ async def test_caps_and_deadlines_hold(service: Generated, tmp_path: Path) -> No
     async with running(service, tmp_path, max_attempts=1, **settings) as up:
         answers = await asyncio.gather(*(up.get(path) for path in ("/large", "/drip", "/hang")))
         many = [await up.gets("/large", 5) for _ in range(20)]
-        others = await up.gets("/", 3 * PLACES)
+        others = await up.gets("/", 3 * SLOTS)
         status = await up.status()
 
     kinds = [answer.json()["type"].rpartition(":")[2] for answer in answers]
     assert ["upstream-response-too-large", "upstream-timeout", "upstream-timeout"] == kinds
     assert [[502] * 5] * 20 == many
-    assert [200] * 3 * PLACES == others
+    assert [200] * 3 * SLOTS == others
     assert (0, 0) == (status["in_flight"], status["waiting"])
 
 
@@ -187,8 +185,8 @@ async def test_a_reset_stream_harms_no_other(service: Generated, tmp_path: Path)
     assert [200] * 10 == statuses
 
 
-async def test_callers_who_leave_free_their_places(service: Generated, tmp_path: Path) -> None:
-    """Streams that are left in the middle, often, leave every place and the connection usable."""
+async def test_callers_who_leave_free_their_slots(service: Generated, tmp_path: Path) -> None:
+    """Streams that are left in the middle, often, leave every slot and the connection usable."""
     async with running(service, tmp_path) as up:
 
         async def leave_early() -> None:
@@ -197,9 +195,9 @@ async def test_callers_who_leave_free_their_places(service: Generated, tmp_path:
                 await anext(response.aiter_bytes())
 
         for _ in range(3):
-            await asyncio.gather(*(leave_early() for _ in range(PLACES)))
-        statuses = await up.gets("/", 2 * PLACES)
+            await asyncio.gather(*(leave_early() for _ in range(SLOTS)))
+        statuses = await up.gets("/", 2 * SLOTS)
         status = await up.status()
 
-    assert [200] * 2 * PLACES == statuses
+    assert [200] * 2 * SLOTS == statuses
     assert (0, 0) == (status["in_flight"], status["waiting"])

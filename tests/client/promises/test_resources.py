@@ -21,7 +21,7 @@ async def test_a_bomb_costs_a_few_times_the_cap(service: Generated) -> None:
         bomb = f"{upstream.url}/gzip/{BOMB}"
         report = await asyncio.to_thread(service.report, "bomb.py", bomb)
 
-    assert "ResponseTooLarge" == report["told"]
+    assert "ResponseTooLarge" == report["outcome"]
     assert report["cost"] < 4 * report["cap"] < BOMB
 
 
@@ -42,7 +42,7 @@ def test_a_soak_leaves_nothing_behind(service: Generated) -> None:
 
 
 def test_streams_that_nobody_closes_are_closed(service: Generated) -> None:
-    """25 responses that are kept, and never closed, give their places back."""
+    """25 responses that are kept, and never closed, give their slots back."""
     report = service.report("abandoned.py")
 
     assert STREAMS == report["before"]["in_flight"]

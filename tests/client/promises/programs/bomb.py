@@ -30,13 +30,13 @@ async def main(url: str) -> None:
         try:
             await client.get(url)
         except httpx.HTTPError as failure:
-            told = type(failure).__name__
+            outcome = type(failure).__name__
         else:
-            told = "no exception"
+            outcome = "no exception"
     print(
         json.dumps(
             {
-                "told": told,
+                "outcome": outcome,
                 "cap": settings.http.max_response_bytes,
                 "cost": peak_memory() - before,
             }

@@ -1,9 +1,8 @@
-"""Cancels a thousand calls of one managed client, in one phase after another.
+"""Cancel a thousand calls of one managed client, phase by phase.
 
-How far the calls have come is told by whoever sees it, such as the upstream. After each
-round the cancelled calls must be gone from there, and after each phase every place must
-work at once; that nothing is left over in the end is for the report. The argument is the
-name of the event loop.
+The upstream sees which phase the calls have reached. After each round the cancelled calls must be
+gone from there, and after each phase every slot must work immediately. The report contains what is
+left over at the end. The argument is the name of the event loop.
 """
 
 import asyncio
@@ -20,14 +19,14 @@ from my_service.http_client.clients import Managed, open_clients
 from my_service.settings import Settings
 from tests.upstream import Upstream
 
-PLACES = 20
+SLOTS = 20
 ROUNDS = 9
 # How often the loop turns between the two cancellations of a call; None for a single one.
 TURNS_BETWEEN = (None, 0, 1, 2, 3)
 LONG_S = 300
 # No call ends by itself.
 SETTINGS = {
-    "max_connections": PLACES,
+    "max_connections": SLOTS,
     "max_attempts": 1,
     "attempt_timeout_s": None,
     "keepalive_expiry_s": LONG_S,
@@ -62,8 +61,8 @@ class Cancellations:
 
     async def round(self, name: str, call: Call, arrived: Callable[[], int]) -> None:
         before = arrived()
-        calls = [asyncio.create_task(call()) for _ in range(PLACES)]
-        await until(lambda: arrived() == before + PLACES)
+        calls = [asyncio.create_task(call()) for _ in range(SLOTS)]
+        await until(lambda: arrived() == before + SLOTS)
         await asyncio.gather(*(cancel(call, number) for number, call in enumerate(calls)))
         await self.count(name, calls)
 
@@ -83,19 +82,19 @@ class Cancellations:
         self.cancelled[name] += sum(call.cancelled() for call in calls)
 
     @asynccontextmanager
-    async def every_place_taken(self) -> AsyncGenerator[None]:
+    async def every_slot_taken(self) -> AsyncGenerator[None]:
         """Hold every place; that there are so many is the proof that none was lost."""
         calls = [
-            asyncio.create_task(self.client.get(f"{self.upstream.url}/gate")) for _ in range(PLACES)
+            asyncio.create_task(self.client.get(f"{self.upstream.url}/gate")) for _ in range(SLOTS)
         ]
-        await until(lambda: self.upstream.in_flight == PLACES)
+        await until(lambda: self.upstream.in_flight == SLOTS)
         yield
         self.upstream.gate.set()
-        assert [(await call).status_code for call in calls] == [200] * PLACES
+        assert [(await call).status_code for call in calls] == [200] * SLOTS
         self.upstream.gate.clear()
         status = self.managed.status()
         assert (status["in_flight"], status["waiting"]) == (0, 0)
-        assert status["open_connections"] == PLACES
+        assert status["open_connections"] == SLOTS
 
 
 async def cancel(call: asyncio.Task[Any], number: int) -> None:
@@ -109,7 +108,7 @@ async def cancel(call: asyncio.Task[Any], number: int) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - nobody tells when it holds
+        while not condition():  # noqa: ASYNC110 - nothing to wait on
             await asyncio.sleep(0.001)
 
 
@@ -150,7 +149,7 @@ async def cancel_in_every_phase() -> dict[str, int]:
         async def wait_for_headers() -> None:
             await client.get(f"{upstream.url}/hang")
 
-        async with cancellations.every_place_taken():
+        async with cancellations.every_slot_taken():
             await in_phase(
                 "waiting",
                 wait_for_headers,
@@ -162,7 +161,7 @@ async def cancel_in_every_phase() -> dict[str, int]:
                 "connecting",
                 connect,
                 arrived=lambda: managed.engine.open_connections,
-                gone=lambda: managed.engine.open_connections == PLACES,
+                gone=lambda: managed.engine.open_connections == SLOTS,
             )
         await in_phase(
             "TLS handshake",
@@ -174,7 +173,7 @@ async def cancel_in_every_phase() -> dict[str, int]:
             "sending",
             send,
             arrived=lambda: deaf.requests,
-            gone=lambda: managed.engine.open_connections == PLACES,
+            gone=lambda: managed.engine.open_connections == SLOTS,
             rounds=1,
         )
         deaf.hang_up.set()
@@ -190,10 +189,10 @@ async def cancel_in_every_phase() -> dict[str, int]:
             arrived=lambda: reading,
             gone=lambda: upstream.in_flight == 0,
         )
-        async with cancellations.every_place_taken():
+        async with cancellations.every_slot_taken():
             pass
         await cancellations.at_any_turn()
-        async with cancellations.every_place_taken():
+        async with cancellations.every_slot_taken():
             pass
         return cancellations.cancelled
 
