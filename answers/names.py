@@ -23,9 +23,9 @@ DEPENDENCIES = _words(
     """
     aiohappyeyeballs aiohttp aiosignal annotated_doc annotated_types anyio ast_serialize
     async_timeout attr attrs certifi cffi charset_normalizer click colorama coverage cryptography
-    deprecated dotenv fastapi fastapi_swagger frozenlist google googleapis_common_protos h11 h2
+    dotenv fastapi fastapi_swagger frozenlist google googleapis_common_protos h11 h2
     hatchling hpack httpcore httpcore2 httptools httpx httpx2 httpx_aiohttp hyperframe idna
-    iniconfig librt limits multidict mypy mypy_extensions mypyc opentelemetry opentelemetry_api
+    iniconfig librt multidict mypy mypy_extensions mypyc opentelemetry opentelemetry_api
     opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
     opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http
     opentelemetry_exporter_prometheus opentelemetry_proto opentelemetry_sdk
@@ -33,7 +33,7 @@ DEPENDENCIES = _words(
     prometheus_client propcache protobuf py pycparser pydantic pydantic_core pydantic_settings
     pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette trustme truststore
     typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop watchfiles websockets
-    wrapt wrapt_stubs yaml yarl
+    wrapt_stubs yaml yarl
     """
 )
 # Modules of some Python from 3.11 to 3.14, which the running one may lack.
