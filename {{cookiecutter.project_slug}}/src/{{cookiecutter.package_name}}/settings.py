@@ -108,7 +108,7 @@ class HTTPSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     connect_timeout_s: Seconds = 5
-    """Name look-up, TCP and TLS together, in seconds."""
+    """DNS, TCP and TLS together, in seconds."""
     read_timeout_s: Seconds = 10
     """Longest wait for the next chunk of a response, in seconds."""
     write_timeout_s: Seconds = 10
@@ -156,8 +156,7 @@ class HTTPSettings(BaseModel):
 {% if "rate_limit" in cookiecutter.features %}
 
     rate_limit: Annotated[str, AfterValidator(_check_rate)] | None = None
-    """Maximum attempts per period, such as 100/minute; shared by processes with the same
-    SHARED_STATE_URL."""
+    """Maximum attempts per period, such as 100/minute; shared through SHARED_STATE_URL."""
 {% endif %}
 
 
