@@ -26,10 +26,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def test_try_it_out(bake: Bake, page: Page, tmp_path: Path) -> None:
-    """A call of /external from the page shows its result, and nothing is fetched from elsewhere."""
+    """Deeper than the project's test_docs.py: in a browser, the offline page calls /external."""
     project = bake()
     elsewhere: list[str] = []
-    troubles: list[str] = []
+    errors: list[str] = []
 
     def only_loopback(route: Route) -> None:
         if route.request.url.startswith((f"http://{HOST}:", "data:")):
@@ -39,9 +39,9 @@ def test_try_it_out(bake: Bake, page: Page, tmp_path: Path) -> None:
             route.abort()
 
     page.route("**/*", only_loopback)
-    page.on("console", lambda line: troubles.append(line.text) if line.type == "error" else None)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("requestfailed", lambda request: troubles.append(request.url))
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", lambda request: errors.append(request.url))
 
     with (
         RecordingUpstream() as upstream,
@@ -60,4 +60,4 @@ def test_try_it_out(bake: Bake, page: Page, tmp_path: Path) -> None:
 
     assert page.title() == "My Service"
     assert elsewhere == []
-    assert troubles == []
+    assert errors == []

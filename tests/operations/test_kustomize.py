@@ -40,7 +40,7 @@ def test_all_that_is_applied_fits_its_schema(rendered: list[Manifest], version: 
     for manifest in rendered:
         kubernetes_validate.validate(manifest, version, strict=True)
 
-    assert 8 == len(rendered)
+    assert len(rendered) == 8
 
 
 def test_all_is_in_a_namespace_of_the_restricted_profile(rendered: list[Manifest]) -> None:
@@ -48,8 +48,8 @@ def test_all_is_in_a_namespace_of_the_restricted_profile(rendered: list[Manifest
     (namespace,) = [each["metadata"] for each in rendered if each["kind"] == "Namespace"]
     others = {each["metadata"]["namespace"] for each in rendered if each["kind"] != "Namespace"}
 
-    assert {"pod-security.kubernetes.io/enforce": "restricted"} == namespace["labels"]
-    assert {namespace["name"]} == others
+    assert namespace["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
+    assert others == {namespace["name"]}
 
 
 def test_a_changed_setting_rolls_the_pods(rendered: list[Manifest]) -> None:
@@ -57,7 +57,7 @@ def test_a_changed_setting_rolls_the_pods(rendered: list[Manifest]) -> None:
     config = only(rendered, "ConfigMap")
     (container,) = only(rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
 
-    assert {"APP_HTTP__MAX_CONNECTIONS": "50", "APP_SHUTDOWN_GRACE_S": "35"} == config["data"]
+    assert config["data"] == {"APP_HTTP__MAX_CONNECTIONS": "50", "APP_SHUTDOWN_GRACE_S": "35"}
     assert config["metadata"]["name"].startswith("my-service-")
     assert {"configMapRef": {"name": config["metadata"]["name"]}} in container["envFrom"]
     assert {"secretRef": {"name": "my-service", "optional": True}} in container["envFrom"]
@@ -67,5 +67,5 @@ def test_the_overlay_decides_image_and_size(rendered: list[Manifest]) -> None:
     """What differs from place to place is in the overlay, and reaches the objects."""
     (container,) = only(rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
 
-    assert "registry.example.com/my-service:1.0.0" == container["image"]
-    assert 4 == only(rendered, "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
+    assert container["image"] == "registry.example.com/my-service:1.0.0"
+    assert only(rendered, "HorizontalPodAutoscaler")["spec"]["maxReplicas"] == 4

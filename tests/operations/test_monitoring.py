@@ -68,8 +68,9 @@ def test_only_with_telemetry(bake: Bake, project: Project) -> None:
     """Who has no metrics gets nothing that asks for them."""
     without = bake(telemetry=False)
 
-    assert {ALERTS, DASHBOARD} == {
-        name for name in project.files() if name.startswith("monitoring/")
+    assert {name for name in project.files() if name.startswith("monitoring/")} == {
+        ALERTS,
+        DASHBOARD,
     }
     assert not (without.path / "monitoring").exists()
 
@@ -83,10 +84,10 @@ def test_every_metric_is_emitted(project: Project, told: Scraped) -> None:
         for label in parts.labels - {"le"} - ADDED
     ]
 
-    assert [] == [
+    assert [
         (metric, label) for metric, label in wanted if label not in told.labels.get(metric, ())
-    ]
-    assert [] == [each for each in expressions(project) if not asked(each).selectors]
+    ] == []
+    assert [each for each in expressions(project) if not asked(each).selectors] == []
 
 
 def test_texts_name_labels_that_are_left(project: Project) -> None:
@@ -102,11 +103,11 @@ def test_texts_name_labels_that_are_left(project: Project) -> None:
         if not rule["expr"].startswith("absent(")  # whose labels are those that it asks for
     ]
 
-    assert [] == [
+    assert [
         (names, expression)
         for expression, names in shown + told
         if not set(names) <= asked(expression).kept
-    ]
+    ] == []
 
 
 # --- The dashboard --------------------------------------------------------------------------
@@ -116,8 +117,8 @@ def test_the_dashboard_keeps_its_identity(project: Project) -> None:
     """Imported again it replaces itself, in whatever Grafana, and for whoever looks."""
     whole = dashboard(project)
 
-    assert ("my-service", "My Service", None) == (whole["uid"], whole["title"], whole["id"])
-    assert (42, "browser") == (whole["schemaVersion"], whole["timezone"])
+    assert (whole["uid"], whole["title"], whole["id"]) == ("my-service", "My Service", None)
+    assert (whole["schemaVersion"], whole["timezone"]) == (42, "browser")
 
 
 @pytest.mark.parametrize(
@@ -132,10 +133,10 @@ def test_any_name_is_good_for_the_dashboard(bake: Bake, name: str, slug: str) ->
     """The title is the name as it was typed, and the uid one that Grafana takes."""
     project = bake(project_name=name, project_slug=slug, telemetry=True)
 
-    assert name == dashboard(project)["title"]
+    assert dashboard(project)["title"] == name
     assert re.fullmatch(r"[a-z0-9-]{1,40}", dashboard(project)["uid"])
     assert slug.startswith(dashboard(project)["uid"])
-    assert [slug] == variables(project)["job"]["current"]["value"]
+    assert variables(project)["job"]["current"]["value"] == [slug]
 
 
 def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
@@ -143,14 +144,14 @@ def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
     choices = variables(project)
     source = choices.pop("datasource")
 
-    assert ("datasource", "prometheus") == (source["type"], source["query"])
-    assert [SOURCE] * 3 == [each["datasource"] for each in choices.values()]
-    assert [] == [
+    assert (source["type"], source["query"]) == ("datasource", "prometheus")
+    assert [each["datasource"] for each in choices.values()] == [SOURCE] * 3
+    assert [
         title
         for title, panel in panels(project).items()
         for target in panel["targets"]
         if (panel["datasource"], target.get("datasource", SOURCE)) != (SOURCE, SOURCE)
-    ]
+    ] == []
     assert set(re.findall(r'"uid": "([^"]*)"', project.read(DASHBOARD))) == {
         "my-service",
         "${datasource}",
@@ -163,7 +164,7 @@ def test_what_is_chosen_counts_in_every_panel(project: Project, told: Scraped) -
     chosen = {"job=~'$job'", "instance=~'$instance'"}
     upstream = {"upstream_name=~'$upstream'"}
 
-    assert ["datasource", "job", "instance", "upstream"] == list(choices)
+    assert list(choices) == ["datasource", "job", "instance", "upstream"]
     for name, label in (("job", "job"), ("instance", "instance"), ("upstream", "upstream_name")):
         query = choices[name]["query"]
         assert re.fullmatch(rf"label_values\(http_client_open_connections.*, {label}\)", query)
@@ -204,8 +205,10 @@ def test_the_breaker_reads_as_readyz_says(project: Project, told: Scraped) -> No
     (mapping,) = panels(project)["Circuit breaker"]["fieldConfig"]["defaults"]["mappings"]
     words = {int(value): shown["text"] for value, shown in mapping["options"].items()}
 
-    assert {"well": "closed", "down": "open", "better": "half-open"} == {
-        name: words[value] for name, value in told.breakers.items()
+    assert {name: words[value] for name, value in told.breakers.items()} == {
+        "well": "closed",
+        "down": "open",
+        "better": "half-open",
     }
     assert {name: words[value] for name, value in told.breakers.items()} == {
         name: told.ready[name]["breaker"] for name in told.breakers
@@ -218,7 +221,7 @@ def test_the_file_is_kept_by_hand(project: Project) -> None:
         tuple(key for key in panel if key != "fieldConfig") for panel in panels(project).values()
     }
 
-    assert 1 == len(orders)
+    assert len(orders) == 1
     assert len(project.read(DASHBOARD).splitlines()) < 250
     assert not re.search(
         r'"(?:version|pluginVersion|iteration|__inputs)":', project.read(DASHBOARD)
@@ -233,7 +236,7 @@ def test_alerts_say_what_to_do(project: Project) -> None:
     for name, rule in rules(project).items():
         texts = rule["annotations"]
         assert {"critical", "warning"} & {rule["labels"]["severity"]}, name
-        assert {"summary", "description"} == set(texts), name
+        assert set(texts) == {"summary", "description"}, name
         assert len(texts["description"]) > 100, name
         named = set(re.findall(r'"([^"]+)"', texts["description"])) - {"upstream call"}
         assert named <= set(panels(project)), name
@@ -255,12 +258,12 @@ def test_one_bad_moment_alerts_nobody(project: Project) -> None:
     def minutes(text: str) -> int:
         return int(text.removesuffix("m"))
 
-    assert [] == [
+    assert [
         name
         for name, rule in rules(project).items()
         for window in re.findall(r"\[(\w+)\]", rule["expr"])
         if minutes(window) > minutes(rule["for"])
-    ]
+    ] == []
 
 
 def test_what_fails_is_the_same_in_both(project: Project) -> None:

@@ -46,8 +46,8 @@ def test_promtool_accepts_what_is_written(project: Project) -> None:
     rules = run(project.path, "promtool", "check", "rules", "--lint-fatal", ALERTS)
     whole = run(project.path, "promtool", "check", "config", "prometheus.yaml")
 
-    assert (0, True) == (rules.returncode, "7 rules found" in rules.stdout), rules.stdout
-    assert 0 == whole.returncode, whole.stdout
+    assert (rules.returncode, "7 rules found" in rules.stdout) == (0, True), rules.stdout
+    assert whole.returncode == 0, whole.stdout
 
 
 # --- When an alert fires --------------------------------------------------------------------
@@ -191,8 +191,8 @@ def test_every_alert_has_its_cases(project: Project) -> None:
     """Each is seen to fire, and to be silent where it easily might not be."""
     names = set(rules(project))
 
-    assert names == {case.alert for case in FIRES.values()}
-    assert names == {case.alert for case in SILENT.values()}
+    assert {case.alert for case in FIRES.values()} == names
+    assert {case.alert for case in SILENT.values()} == names
 
 
 @pytest.mark.parametrize("case", FIRES.values(), ids=FIRES)
@@ -325,18 +325,18 @@ def questions(project: Project) -> set[str]:
 def test_every_panel_and_alert_has_data(seen: Seen) -> None:
     """A server that scrapes a running service has numbers for all that is asked."""
 
-    assert set() == seen.without_data
+    assert seen.without_data == set()
 
 
 def test_the_server_evaluates_every_alert(project: Project, seen: Seen) -> None:
     """None has an error, and a service that runs for seconds has none that fires."""
 
     assert set(rules(project)) == {alert["name"] for alert in seen.alerts}
-    assert {("ok", "")} == {(alert["health"], alert.get("lastError", "")) for alert in seen.alerts}
+    assert {(alert["health"], alert.get("lastError", "")) for alert in seen.alerts} == {("ok", "")}
     assert "firing" not in {alert["state"] for alert in seen.alerts}
 
 
 def test_upstreams_can_be_chosen(seen: Seen) -> None:
     """The label of the dashboard's variable has the upstreams' names."""
 
-    assert {"default", "well", "down", "better"} == set(seen.upstreams)
+    assert set(seen.upstreams) == {"default", "well", "down", "better"}

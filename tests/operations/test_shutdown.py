@@ -1,4 +1,4 @@
-"""Stopping loses no call, and closes each client once."""
+"""SIGTERM: the authority for what stopping promises. test_workers.py is about several workers."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ BURST = 50
 
 @pytest.mark.parametrize("path", ["/external", "/external/stream"])
 async def test_sigterm_loses_no_call(service: Generated, path: str) -> None:
-    """A burst of slow calls in flight at SIGTERM: each gets its answer, then clients close."""
+    """SIGTERM loses no call in flight: each gets its answer, then each client closes once."""
     async with contextlib.AsyncExitStack() as stack:
         fast, slow = [await stack.enter_async_context(service.Upstream()) for _ in range(2)]
         process = service.start(
@@ -36,24 +36,24 @@ async def test_sigterm_loses_no_call(service: Generated, path: str) -> None:
         process.terminate()
         await asyncio.to_thread(process.wait_until_closed)
         await asyncio.sleep(0.3)  # so that the calls outlast the server's own pause
-        assert BURST == slow.in_flight
+        assert slow.in_flight == BURST
         slow.gate.set()
         answers = await asyncio.gather(*calls)
         await asyncio.to_thread(process.wait)
 
-    assert Counter({200: BURST}) == Counter(answer.status_code for answer in answers)
-    assert BURST == sum("open" in answer.text for answer in answers)
+    assert Counter(answer.status_code for answer in answers) == Counter({200: BURST})
+    assert sum("open" in answer.text for answer in answers) == BURST
     assert (process.finished, process.err) == (True, [])
 
     messages = [event["message"] for event in process.events]
     closed = [event for event in process.events if event["message"] == "client closed"]
-    assert ["default", "fast", "slow"] == sorted(event["upstream"] for event in closed)
-    assert {True} == {event["is_closed"] for event in closed}
-    assert BURST + 1 == messages[: messages.index("client closed")].count("upstream call")
+    assert sorted(event["upstream"] for event in closed) == ["default", "fast", "slow"]
+    assert {event["is_closed"] for event in closed} == {True}
+    assert messages[: messages.index("client closed")].count("upstream call") == BURST + 1
 
 
 async def test_a_call_that_hangs_is_cut_after_the_grace(service: Generated) -> None:
-    """Past SHUTDOWN_GRACE_S a call is cancelled with a problem, and the clients close."""
+    """A call that outlasts SHUTDOWN_GRACE_S is answered with a 503 problem, and clients close."""
     async with service.Upstream() as upstream:
         with service.start(
             shutdown_grace_s=1,
@@ -71,8 +71,8 @@ async def test_a_call_that_hangs_is_cut_after_the_grace(service: Generated) -> N
 
     closed = [event["upstream"] for event in process.events if event["message"] == "client closed"]
     (told,) = [event for event in process.events if event["message"] == "upstream call"]
-    assert ["default", "slow"] == sorted(closed)
+    assert sorted(closed) == ["default", "slow"]
     assert "CancelledError" in told["error"]
     assert process.finished
-    assert (503, "application/problem+json") == (cut.status, cut.headers["Content-Type"])
-    assert [] == [event for event in process.events if "exception" in event]
+    assert (cut.status, cut.headers["Content-Type"]) == (503, "application/problem+json")
+    assert [event for event in process.events if "exception" in event] == []

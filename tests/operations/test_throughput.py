@@ -15,7 +15,7 @@ def test_throughput(tmp_path: Path) -> None:
     printed = succeed(tmp_path, *command)
 
     cells = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["cells"]
-    assert 9 == len(cells)
+    assert len(cells) == 9
     assert all(cell["requests"] > 0 and cell["errors"] == 0 for cell in cells)
     assert all(f"| {cell['contender']} |" in printed for cell in cells)
     assert "<svg" in (tmp_path / "out-small.svg").read_text(encoding="utf-8")
@@ -28,6 +28,5 @@ def test_layers(tmp_path: Path) -> None:
     printed = succeed(tmp_path, *command)
 
     costs = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["us_per_call"]
-    assert 11 == len(costs)
     assert costs["outcome: a line in the log"] > costs["aiohttp alone"] > 0
     assert "| origin guard |" in printed

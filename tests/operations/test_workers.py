@@ -64,8 +64,8 @@ def alone(worker: int, workers: list[int]) -> Iterator[None]:
 async def test_stopping_loses_no_call(
     everything: Generated, stop: Callable[[Service], None]
 ) -> None:
-    """Calls in flight in every worker get their answers, new ones are refused, each worker closes
-    its clients once, nothing is left behind, and the exit code is that of one worker."""
+    """With several workers, and by Ctrl+C too: as test_shutdown.py promises, in every worker, and
+    with the exit code of one worker."""
     async with everything.Upstream() as upstream, contextlib.AsyncExitStack() as stack:
         settings = {"upstreams__slow__base_url": upstream.url}
         with everything.start(**settings) as single:
@@ -90,23 +90,23 @@ async def test_stopping_loses_no_call(
         stop(process)
         await asyncio.to_thread(process.wait_until_closed)
         await asyncio.sleep(0.3)  # so that the calls outlast the server's own pause
-        assert WORKERS * CALLS == upstream.in_flight
+        assert upstream.in_flight == WORKERS * CALLS
         upstream.gate.set()
         answers = await asyncio.gather(*calls)
-        assert code == await asyncio.to_thread(process.wait)
+        assert await asyncio.to_thread(process.wait) == code
 
     clients = {(worker, name): 1 for worker in started for name in ("default", "slow")}
     told = {
         message: Counter((event["worker"], event["upstream"]) for event in events(process, message))
         for message in ("client opened", "client closed", "upstream call")
     }
-    assert Counter({200: WORKERS * CALLS}) == Counter(answer.status_code for answer in answers)
+    assert Counter(answer.status_code for answer in answers) == Counter({200: WORKERS * CALLS})
     assert told == {
         "client opened": clients,
         "client closed": clients,
         "upstream call": {(worker, "slow"): CALLS for worker in started},
     }
-    assert [] == process.err
+    assert process.err == []
 
 
 async def test_each_worker_serves(everything: Generated) -> None:
@@ -122,9 +122,9 @@ async def test_each_worker_serves(everything: Generated) -> None:
             process.stop()
 
     fields = {"timestamp", "level", "logger", "message", "request_id"}
-    assert WORKERS == upstream.connections
+    assert upstream.connections == WORKERS
     assert all(fields <= event.keys() for event in process.events)
-    assert {None, *started} == {event.get("worker") for event in process.events}
+    assert {event.get("worker") for event in process.events} == {None, *started}
 
 
 async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
@@ -147,9 +147,9 @@ async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
             process.stop()
 
     (ended,) = events(process, "worker ended")
-    assert {200} == statuses
+    assert statuses == {200}
     assert (killed, -signal.SIGKILL) == (ended["worker"], ended["exit_code"])
-    assert {*others, new} == {event["worker"] for event in events(process, "client closed")}
+    assert {event["worker"] for event in events(process, "client closed")} == {*others, new}
 
 
 async def test_workers_end_when_nobody_watches_them(everything: Generated) -> None:
@@ -166,9 +166,9 @@ async def test_workers_end_when_nobody_watches_them(everything: Generated) -> No
             status = (await answer).status
             await asyncio.to_thread(process.wait)
 
-    assert 200 == status
-    assert Counter([*started, *started]) == Counter(
-        event["worker"] for event in events(process, "client closed")
+    assert status == 200
+    assert Counter(event["worker"] for event in events(process, "client closed")) == Counter(
+        [*started, *started]
     )
 
 
@@ -183,7 +183,7 @@ async def test_a_slow_start_is_waited_for(bake: Bake) -> None:
         process.stop()
 
     assert len(started) == len(events(process, "Application startup complete."))
-    assert [] == events(process, "worker ended")
+    assert events(process, "worker ended") == []
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES.keys())
@@ -199,18 +199,19 @@ async def test_what_cannot_start_stops(bake: Bake, breakage: str) -> None:
     assert "RuntimeError" in str([several.out, several.err])
 
 
-async def test_what_is_wrong_with_the_settings_is_told_once(everything: Generated) -> None:
-    """Several workers say it as one does, with exit code 2."""
+async def test_invalid_settings_are_printed_once(everything: Generated) -> None:
+    """Several workers print what one prints (the project's own test_main.py), once."""
     one, several = (ended(everything, workers=number, port="many") for number in (1, WORKERS))
 
-    assert (2, []) == (several.wait(), several.out)
-    assert ["The settings are not valid:", "  APP_PORT"] == [
-        line.partition(": ")[0] for line in several.err
+    assert (several.wait(), several.out) == (2, [])
+    assert [line.partition(": ")[0] for line in several.err] == [
+        "The settings are not valid:",
+        "  APP_PORT",
     ]
     assert one.err == several.err
 
 
-async def test_a_port_in_use_is_told_in_a_line(everything: Generated) -> None:
+async def test_a_port_in_use_is_logged_in_a_line(everything: Generated) -> None:
     """One line, no traceback, and the exit code of one worker."""
     with everything.start() as holder:
         one, several = (
@@ -220,7 +221,7 @@ async def test_a_port_in_use_is_told_in_a_line(everything: Generated) -> None:
 
     assert "address already in use" in event["message"].lower()
     assert one.wait() == several.wait() > 0
-    assert [] == several.err
+    assert several.err == []
 
 
 def ended(service: Generated, **settings: object) -> Service:

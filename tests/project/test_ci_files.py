@@ -59,7 +59,7 @@ def test_only_the_chosen_files_are_written(bake: Bake, ci: str, expected: set[st
     """A project has the files of its own pipeline, and none of another's."""
     files = {WORKFLOW, DEPENDABOT, PIPELINE, RENOVATE, HOOKS}
 
-    assert expected == files & bake(ci=ci).files()
+    assert files & bake(ci=ci).files() == expected
 
 
 @with_and_without_container
@@ -79,7 +79,7 @@ def test_the_workflow_is_safe(bake: Bake, deployment: str) -> None:
     project = bake(**EVERYTHING | {"ci": "github", "deployment": deployment})
     done = run(project.path, "zizmor", "--offline", "--no-progress", "--quiet", ".github")
 
-    assert 0 == done.returncode, done.stdout
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
@@ -94,7 +94,7 @@ def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
         "github.event_name == 'pull_request'",
         "matrix.python-version",
     }
-    assert "${{ matrix.python-version }}" == steps[1]["with"]["python-version"]
+    assert steps[1]["with"]["python-version"] == "${{ matrix.python-version }}"
 
 
 def test_actions_are_pinned_by_commit(bake: Bake) -> None:
@@ -103,11 +103,11 @@ def test_actions_are_pinned_by_commit(bake: Bake) -> None:
     used = re.findall(r"uses: (.*)", text)
 
     assert used
-    assert [] == [
+    assert [
         each
         for each in used
         if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)
-    ]
+    ] == []
 
 
 def test_the_workflow_may_do_little(bake: Bake) -> None:
@@ -116,7 +116,7 @@ def test_the_workflow_may_do_little(bake: Bake) -> None:
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     checkouts = [step for step in steps if "actions/checkout" in step.get("uses", "")]
 
-    assert {"contents": "read"} == workflow["permissions"]
+    assert workflow["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in workflow["jobs"].values())
     assert len(workflow["jobs"]) == len(checkouts)
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
@@ -129,13 +129,13 @@ def test_each_supported_python_runs_every_check(bake: Bake, lowest: str) -> None
     gitlab = load(bake(ci="gitlab", python_version=lowest), PIPELINE)["check"]
     supported = PYTHONS[PYTHONS.index(lowest) :]
 
-    assert {"python-version": supported} == load(github, WORKFLOW)["jobs"]["check"]["strategy"][
-        "matrix"
-    ]
-    assert [{"PYTHON": supported}] == gitlab["parallel"]["matrix"]
+    assert load(github, WORKFLOW)["jobs"]["check"]["strategy"]["matrix"] == {
+        "python-version": supported
+    }
+    assert gitlab["parallel"]["matrix"] == [{"PYTHON": supported}]
     assert "$PYTHON" in gitlab["image"]
-    assert CHECKS == github_job(github, "check")
-    assert CHECKS == gitlab["script"][: len(CHECKS)]
+    assert github_job(github, "check") == CHECKS
+    assert gitlab["script"][: len(CHECKS)] == CHECKS
 
 
 def test_the_audit_lets_nothing_pass_unseen(bake: Bake) -> None:
@@ -143,7 +143,7 @@ def test_the_audit_lets_nothing_pass_unseen(bake: Bake) -> None:
     commands = github_job(bake(ci="github"), "audit")
     export, audit = commands
 
-    assert commands == load(bake(ci="gitlab"), PIPELINE)["audit"]["script"]
+    assert load(bake(ci="gitlab"), PIPELINE)["audit"]["script"] == commands
     assert {"--locked", "--all-extras", "--no-emit-project"} <= set(export.split())
     assert {"--strict", "--require-hashes"} <= set(audit.split())
     assert export.split()[-1] == audit.split()[-1]
@@ -157,10 +157,10 @@ def test_the_container_is_checked_where_there_is_one(bake: Bake, deployment: str
     text = github.read(WORKFLOW)
     is_there = deployment != "none"
 
-    assert is_there == ("hadolint/hadolint-action@" in text)
-    assert is_there == ("docker compose up --build --wait" in text)
-    assert is_there == (gitlab.get("container", {}).get("script") == ["hadolint Dockerfile"])
-    assert is_there == ("package-ecosystem: docker" in github.read(DEPENDABOT))
+    assert ("hadolint/hadolint-action@" in text) == is_there
+    assert ("docker compose up --build --wait" in text) == is_there
+    assert (gitlab.get("container", {}).get("script") == ["hadolint Dockerfile"]) == is_there
+    assert ("package-ecosystem: docker" in github.read(DEPENDABOT)) == is_there
 
 
 def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
@@ -172,8 +172,8 @@ def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
         for version in re.findall(pattern, bake(ci=ci).read(path))
     ]
 
-    assert 4 == len(found)
-    assert 1 == len(set(found))
+    assert len(found) == 4
+    assert len(set(found)) == 1
 
 
 def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> None:
@@ -181,9 +181,9 @@ def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> Non
     updates = load(bake(ci="github"), DEPENDABOT)["updates"]
     renovate = load(bake(ci="gitlab"), RENOVATE)
 
-    assert ["uv", "github-actions", "docker"] == [each["package-ecosystem"] for each in updates]
-    assert {7} == {each["cooldown"]["default-days"] for each in updates}
-    assert "7 days" == renovate["minimumReleaseAge"]
+    assert [each["package-ecosystem"] for each in updates] == ["uv", "github-actions", "docker"]
+    assert {each["cooldown"]["default-days"] for each in updates} == {7}
+    assert renovate["minimumReleaseAge"] == "7 days"
 
 
 @pytest.mark.parametrize("tool", ["pre-commit", "prek"])
@@ -193,20 +193,20 @@ def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -
     homes = {"PRE_COMMIT_HOME": str(tmp_path), "PREK_HOME": str(tmp_path)}
     for command in ("git init --quiet", "uv lock --quiet", "git add ."):
         done = run(directory, *command.split())
-        assert 0 == done.returncode, done.stdout
+        assert done.returncode == 0, done.stdout
 
     clean = run(directory, tool, "run", "--all-files", **homes)
     (directory / "tests" / "test_untidy.py").write_text("import os\nx: int = ''\n")
     run(directory, "git", "add", ".")
     untidy = run(directory, tool, "run", "--all-files", **homes)
 
-    assert 0 == clean.returncode, clean.stdout
-    assert 4 == clean.stdout.count("Passed")
-    assert 0 != untidy.returncode
-    assert {"ruff format": 1, "ruff check": 1, "mypy": 1} == {
+    assert clean.returncode == 0, clean.stdout
+    assert clean.stdout.count("Passed") == 4
+    assert untidy.returncode != 0
+    assert {
         name: len(re.findall(rf"(?m)^{name}\.+.*Failed", untidy.stdout))
         for name in ("ruff format", "ruff check", "mypy")
-    }
+    } == {"ruff format": 1, "ruff check": 1, "mypy": 1}
 
 
 def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
@@ -220,7 +220,7 @@ def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
         assert run(directory, *command.split()).returncode == 0
     added = set(run(directory, "git", "ls-files").stdout.splitlines())
 
-    assert set() == added & written
+    assert added & written == set()
     assert {".env.example", "LICENSE", "pyproject.toml"} <= added
 
 
@@ -230,4 +230,4 @@ def test_lines_end_alike_everywhere(bake: Bake) -> None:
     run(directory, "git", "init", "--quiet")
     told = run(directory, "git", "check-attr", "text", "eol", "--", "Dockerfile").stdout
 
-    assert ["Dockerfile: text: auto", "Dockerfile: eol: lf"] == told.splitlines()
+    assert told.splitlines() == ["Dockerfile: text: auto", "Dockerfile: eol: lf"]

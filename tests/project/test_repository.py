@@ -64,13 +64,13 @@ def test_no_file_holds(pattern: str) -> None:
         if (match := re.search(pattern, path.read_text(encoding="utf-8")))
     ]
 
-    assert [] == found
+    assert found == []
 
 
 def test_no_lock_file_is_tracked() -> None:
     """A lock file names the registry it was made with, so each project makes its own."""
 
-    assert [] == [path for path in tracked() if path.name == "uv.lock"]
+    assert [path for path in tracked() if path.name == "uv.lock"] == []
 
 
 def test_make_help_names_every_command() -> None:
@@ -78,7 +78,7 @@ def test_make_help_names_every_command() -> None:
     phony = re.findall(r"(?m)^\.PHONY: (\w+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
     shown = succeed(ROOT, "make", "--no-print-directory")
 
-    assert phony == list(makefile_targets())
+    assert list(makefile_targets()) == phony
     assert all(f"make {name}" in shown for name in phony)
 
 
@@ -98,5 +98,5 @@ def test_every_requirement_is_locked_with_its_hash() -> None:
     pins = re.findall(r"(?m)^([a-z][\w-]*)==\S+ (?:; [^\\]+)?(.*)$", lock)
 
     assert set(named) <= {name for name, _ in pins}
-    assert {"\\"} == {end for _, end in pins}
+    assert {end for _, end in pins} == {"\\"}
     assert len(pins) == len(re.findall(r"(?m)^[a-z]", lock))

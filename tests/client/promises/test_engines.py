@@ -43,7 +43,7 @@ def reports(every_service: dict[str, Generated]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_each_fault_has_its_exception(reports: dict[str, Any], name: str) -> None:
-    """httpx's exceptions mean what httpx says, since it is by them that calls are repeated."""
+    """Deeper than test_faults.py: the exception of each fault, which decides about a retry."""
     told = {fault: kind for fault, (kind, _) in reports[name]["told"].items()}
 
     assert NEVER_SENT | MAY_HAVE_BEEN_RECEIVED == told
@@ -51,7 +51,7 @@ def test_each_fault_has_its_exception(reports: dict[str, Any], name: str) -> Non
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_an_engine_sends_once(reports: dict[str, Any], name: str) -> None:
-    """What may have been received was, once; what was never sent, was not."""
+    """Deeper than test_repeats.py: the bare engine sends once, or reports that it sent nothing."""
     sent = sorted(fault for fault in MAY_HAVE_BEEN_RECEIVED if fault.startswith("/"))
 
     assert sent == sorted(reports[name]["seen"])

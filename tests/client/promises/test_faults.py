@@ -1,4 +1,4 @@
-"""Whatever an upstream does, the service's caller gets the status that was promised."""
+"""The table of faults: the authority for the status that each one gives the service's caller."""
 
 import asyncio
 import contextlib

@@ -90,7 +90,7 @@ async def shop(service: Generated, tmp_path: Path) -> AsyncGenerator[Shop]:
 
 
 async def test_goaway_loses_no_call(shop: Shop) -> None:
-    """Calls that must not be repeated reach it once each, and each is answered."""
+    """Deeper than test_repeats.py: after GOAWAY each POST is sent once and answered."""
     one_by_one = [await shop.order("/") for _ in range(CALLS)]
     at_once = asyncio.gather(*(shop.order("/gate") for _ in range(CALLS)))
     async with asyncio.timeout(20):

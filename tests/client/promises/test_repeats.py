@@ -65,7 +65,7 @@ async def running(service: Generated) -> AsyncIterator[ShopService]:
 
 
 async def test_an_order_is_sent_exactly_once(running: ShopService) -> None:
-    """A POST that may have been received is never repeated, however it ends."""
+    """A POST that may have been received is sent exactly once, however it ends (the authority)."""
     running.shop.seen.clear()
     answers = await asyncio.gather(*(running.order(path) for path in ORDERS))
 
