@@ -13,7 +13,7 @@ class DeadlineExceeded(httpx.TimeoutException):
 
 
 class Deadline(Layer):
-    """End a call, with its attempts and back-off, at its deadline; raises DeadlineExceeded.
+    """End a call, with all its attempts, at its deadline; raises DeadlineExceeded.
 
     Reads the body as well, unless the call is streamed: then streaming.py bounds it.
     """
