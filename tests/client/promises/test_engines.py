@@ -1,4 +1,4 @@
-"""Every engine tells a fault in the same words, and never that nothing was sent when it was."""
+"""Every transport reports a fault by the same exception, by which retries are decided."""
 
 import json
 from typing import Any
@@ -37,47 +37,45 @@ MAY_HAVE_BEEN_RECEIVED = {
 
 @pytest.fixture(scope="module")
 def reports(every_service: dict[str, Generated]) -> dict[str, Any]:
-    """What each engine made of each fault."""
+    """The report of each transport on each fault."""
     return {name: service.report("engine_faults.py") for name, service in every_service.items()}
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_each_fault_has_its_exception(reports: dict[str, Any], name: str) -> None:
     """Deeper than test_faults.py: the exception of each fault, which decides about a retry."""
-    told = {fault: kind for fault, (kind, _) in reports[name]["told"].items()}
+    kinds = {fault: kind for fault, (kind, _) in reports[name]["told"].items()}
 
-    assert NEVER_SENT | MAY_HAVE_BEEN_RECEIVED == told
+    assert kinds == NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
-def test_an_engine_sends_once(reports: dict[str, Any], name: str) -> None:
-    """Deeper than test_repeats.py: the bare engine sends once, or reports that it sent nothing."""
+def test_a_transport_sends_once(reports: dict[str, Any], name: str) -> None:
+    """Deeper than test_repeats.py: a bare transport sends once, or reports that it sent nothing."""
     sent = sorted(fault for fault in MAY_HAVE_BEEN_RECEIVED if fault.startswith("/"))
 
-    assert sent == sorted(reports[name]["seen"])
-    assert 0 == reports[name]["requests to the silent"]
+    assert sorted(reports[name]["seen"]) == sent
+    assert reports[name]["requests to the silent"] == 0
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_idle_connections_are_probed(reports: dict[str, Any], name: str) -> None:
-    """TCP's keep-alive is on, so that a peer that is gone without a word is noticed."""
-
-    assert [True] == reports[name]["keep-alive"]
-
-
-def test_no_message_holds_a_query(reports: dict[str, Any]) -> None:
-    """aiohttp's own tell whole URLs when the connection breaks while a body is sent."""
-
-    assert [] == [report for report in reports.values() if "secret" in json.dumps(report["told"])]
+    """TCP keep-alive is on, so that the kernel detects a peer that vanished."""
+    assert reports[name]["keep-alive"] == [True]
 
 
-def test_the_engines_agree(reports: dict[str, Any]) -> None:
-    """The same exceptions with the same messages, whichever engine is chosen."""
-    told = {
+def test_no_message_contains_a_query(reports: dict[str, Any]) -> None:
+    """Messages contain no URL; aiohttp's own do when a connection breaks while sending a body."""
+    assert [report for report in reports.values() if "secret" in json.dumps(report["told"])] == []
+
+
+def test_transports_agree(reports: dict[str, Any]) -> None:
+    """Exceptions and their messages are the same on every transport."""
+    reported = {
         fault: {tuple(report["told"][fault]) for report in reports.values()}
         for fault in NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
     }
-    # A write that comes after the reset is told in other words than one that meets it.
-    del told["closed while sending"]
+    # The message depends on whether the write comes before or after the reset.
+    del reported["closed while sending"]
 
-    assert {} == {fault: words for fault, words in told.items() if len(words) > 1}
+    assert {fault: texts for fault, texts in reported.items() if len(texts) > 1} == {}

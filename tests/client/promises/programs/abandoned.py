@@ -1,4 +1,4 @@
-"""Opens 25 streams of an upstream that gives 25 places, and forgets to close them."""
+"""Opens 25 streams, as many as there are slots, and never closes them."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from my_service.http_client.clients import open_clients
 from my_service.settings import Settings
 from tests.upstream import Upstream
 
-PLACES = 25
-SETTINGS = {"max_connections": PLACES, "pool_timeout_s": 30, "total_timeout_s": 3}
+SLOTS = 25
+SETTINGS = {"max_connections": SLOTS, "pool_timeout_s": 30, "total_timeout_s": 3}
 
 
 async def main() -> None:
@@ -18,16 +18,16 @@ async def main() -> None:
         default = clients.default
         client = default.client
         request = client.build_request("GET", f"{upstream.url}/drip")
-        streams = await asyncio.gather(*(client.send(request, stream=True) for _ in range(PLACES)))
-        before = default.status()
+        streams = await asyncio.gather(*(client.send(request, stream=True) for _ in range(SLOTS)))
+        before = default.gauges()
         async with asyncio.timeout(20):
             await default.limit.idle()
-        answers = await asyncio.gather(*(client.get(upstream.url) for _ in range(PLACES)))
+        answers = await asyncio.gather(*(client.get(upstream.url) for _ in range(SLOTS)))
         report = {
             "streams": [stream.status_code for stream in streams],
             "before": before,
             "answers": [answer.status_code for answer in answers],
-            "after": default.status(),
+            "after": default.gauges(),
         }
     print(json.dumps(report))
 

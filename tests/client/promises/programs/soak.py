@@ -1,6 +1,6 @@
-"""Calls an upstream some thousand times, well and badly, and reports what has grown.
+"""Makes thousands of calls, good and faulty, and reports which resources grew.
 
-Objects are counted and not bytes: one that is kept for each call shows at once.
+It counts objects instead of bytes, because then even one object per call is visible.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 async def call(client: httpx.AsyncClient, path: str) -> str:
-    """How it went."""
+    """Make a call; return its outcome."""
     try:
         match path:
             case "/abandoned":
@@ -49,7 +49,7 @@ async def call(client: httpx.AsyncClient, path: str) -> str:
         return type(failure).__name__
 
 
-def held() -> dict[str, int]:
+def resources() -> dict[str, int]:
     gc.collect()
     return {
         "objects": len(gc.get_objects()),
@@ -72,26 +72,26 @@ async def main() -> None:
                     outcomes.update(
                         await asyncio.gather(*(call(up.client, path) for path in PATHS))
                     )
-                    gc.collect()  # which finds what was abandoned
+                    gc.collect()  # finds the abandoned streams
                     async with asyncio.timeout(20):
                         await up.limit.idle()
-                        while upstream.in_flight:  # noqa: ASYNC110 - it has still to notice
+                        while upstream.in_flight:  # noqa: ASYNC110 - it notices later
                             await asyncio.sleep(0.001)
                 await asyncio.gather(*(up.client.get("/") for _ in range(20)))
                 upstream.seen.clear()
-                return held()
+                return resources()
 
             await soak()
             before, after = await soak(), await soak()
-            kept = held()
-            for _ in range(200):  # over one connection, each body after its head
+            kept = resources()
+            for _ in range(200):  # over one connection, each body apart from its head
                 await up.client.get("/chunked/20")
             report = {
                 "outcomes": outcomes,
                 "before": before,
                 "after": after,
-                "kept": [kept, held()],
-                "up": up.status(),
+                "kept": [kept, resources()],
+                "up": up.gauges(),
             }
     print(json.dumps(report))
 
