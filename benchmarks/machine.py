@@ -1,4 +1,4 @@
-"""What the benchmarks need of a machine: processes, an upstream in C, a load generator in C."""
+"""The machine of the benchmarks: processes on cores, an upstream in C, a load generator in C."""
 
 import argparse
 import contextlib
@@ -52,7 +52,7 @@ def parser(about: str | None, name: str) -> argparse.ArgumentParser:
 
 
 class Process(Service):
-    """A service with one core for itself, whose output nobody reads."""
+    """A service on its own core, whose output is discarded."""
 
     output = subprocess.DEVNULL
 
@@ -67,13 +67,13 @@ class Process(Service):
         self.url = f"http://{HOST}:{self.port}"
 
     def cpu_s(self) -> float:
-        """Processor time so far, in seconds."""
+        """Return the processor time so far, in seconds."""
         stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
         user, system = stat.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def settle(self) -> None:
-        """Wait until it is idle: what its callers left behind must not burden the next."""
+        """Wait until it is idle, so that one measurement does not burden the next."""
         deadline = time.monotonic() + 60
         before = self.cpu_s() - 1
         while self.cpu_s() - before > 0.03 and time.monotonic() < deadline:
@@ -81,24 +81,24 @@ class Process(Service):
             time.sleep(0.3)
 
     def descriptors(self) -> int:
-        """Files and sockets that are open now."""
+        """Return the number of open files and sockets."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def memory_mib(self) -> float:
-        """Memory that is resident now."""
+        """Return the resident memory."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         (resident,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
         return int(resident) / 1024
 
 
 def on(cores: set[int]) -> list[str]:
-    """The beginning of a command that is to run on these cores."""
+    """Return the prefix of a command that pins it to these cores."""
     return ["taskset", "--cpu-list", ",".join(map(str, cores))]
 
 
 @contextlib.contextmanager
 def nginx(directory: Path) -> Iterator[str]:
-    """An upstream that answers at once; yields its base URL."""
+    """Run an upstream that answers immediately; yield its base URL."""
     directory.mkdir()
     (directory / "livez").touch()
     (directory / "small").write_text('{"name": "an answer as most are", "number": 12345}\n')
@@ -110,7 +110,7 @@ def nginx(directory: Path) -> Iterator[str]:
 
 
 def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
-    """Load from so many callers, each with one connection that calls again and again."""
+    """Load a URL by callers that each repeat calls on one connection."""
     printed = succeed(
         Path.cwd(),
         *on(OTHER_CORES),
@@ -129,14 +129,14 @@ def rendered(directory: Path, **answers: object) -> Path:
 
 
 def require(*names: str) -> None:
-    """End with what to type where a program is missing."""
+    """Exit with the install command if a program is missing."""
     if missing := [name for name in names if not Path(find_program(name)).is_absolute()]:
         packages = " ".join({"nginx": "nginx-light"}.get(name, name) for name in missing)
         sys.exit(f"Missing: {', '.join(missing)}. On Debian: apt-get install {packages}")
 
 
 def save(name: str | Path, results: dict[str, Any]) -> None:
-    """Keep figures, with what they were measured on, as JSON."""
+    """Save figures and the machine's description as JSON."""
     text = json.dumps({"machine": description(), **results}, indent=1, ensure_ascii=False)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
@@ -148,13 +148,13 @@ def saved(name: str) -> dict[str, Any]:
 
 
 def table(*rows: Iterable[object]) -> str:
-    """Rows as a table in Markdown, the first of which is its head."""
+    """Return a Markdown table; the first row is its head."""
     head, *others = (f"| {' | '.join(map(str, row))} |" for row in rows)
     return "\n".join([head, f"|{'---|' * (head.count('|') - 1)}", *others])
 
 
 def description() -> dict[str, str]:
-    """What the figures were measured on."""
+    """Describe the machine."""
     processors = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     models = re.findall(r"model name\s*: (.*)", processors) or [platform.machine()]
     packages = ("fastapi", "uvicorn", "uvloop", "httptools", "httpx", "httpx2", "aiohttp")

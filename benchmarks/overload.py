@@ -1,8 +1,8 @@
-"""What is left of a service when more is asked of it than its upstream can do?
+"""How does the service behave when load exceeds the upstream's capacity?
 
-The upstream works on 20 requests at once, 100 ms each: 200 a second, and more of them wait there.
-Callers come at a given rate whatever happens, and leave after 2 seconds. Goodput is what is
-answered well in time. Once as generated, with MAX_CONNECTIONS=20, once with a plain shared client.
+The upstream serves 20 concurrent requests of 100 ms each, 200 a second; the rest queue there.
+Callers arrive at a fixed rate and leave after 2 seconds. Goodput counts the calls answered by then.
+Once as generated, with MAX_CONNECTIONS=20, and once with a plain shared client.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ import uvloop
 from machine import OTHER_CORES, Process, parser, rendered, save, table
 from plots import overload_plot
 
-PLACES = 20
+SLOTS = 20
 CAPACITY_PER_S = 200
 LOADS = (0.5, 0.75, 1, 1.5, 2, 3, 4)
-PATIENCE_S = 2
+LEAVE_AFTER_S = 2
 MEASURED_S = 10
 CONTENDERS = ("plain shared client", "generated service")
 PROGRAMS = Path(__file__).parent / "contenders"
@@ -42,7 +42,7 @@ def main() -> None:
         for name in arguments.only:
             # New processes for each, so that no load pays for the backlog of another.
             with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-                command = [sys.executable, str(PROGRAMS / "slow_upstream.py"), str(PLACES)]
+                command = [sys.executable, str(PROGRAMS / "slow_upstream.py"), str(SLOTS)]
                 upstream = stack.enter_context(Process(command, cores=OTHER_CORES))
                 service = stack.enter_context(contender(name, Path(directory), upstream.url))
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -62,7 +62,7 @@ def contender(name: str, directory: Path, upstream: str) -> Process:
     return Process(
         [sys.executable, "-m", "my_service"],
         directory=rendered(directory, upstreams=f"slow={upstream}") / "src",
-        APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(PLACES),
+        APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(SLOTS),
     )
 
 
@@ -71,7 +71,7 @@ async def offered(url: str, per_s: float, measured_s: float) -> dict[str, Any]:
     warm_up_s = measured_s / 2
     ends: dict[str, list[float]] = defaultdict(list)
     connector = aiohttp.TCPConnector(limit=0)
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+    timeout = aiohttp.ClientTimeout(total=LEAVE_AFTER_S)
 
     async def call(measured: bool) -> None:
         started = time.perf_counter()

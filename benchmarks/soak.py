@@ -90,10 +90,10 @@ async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter
                 fault = FAULTS[number // 10 % len(FAULTS)] if number % 10 == 0 else ""
                 stream = "/stream" if number % 7 == 0 else ""
                 url = f"{bad.url}{fault}" if fault else f"{good.url}/"
-                impatient = aiohttp.ClientTimeout(total=0.2) if fault == "/hang" else timeout
+                limit = aiohttp.ClientTimeout(total=0.2) if fault == "/hang" else timeout
                 try:
                     async with session.get(
-                        f"{service.url}/external{stream}", params={"url": url}, timeout=impatient
+                        f"{service.url}/external{stream}", params={"url": url}, timeout=limit
                     ) as response:
                         await response.read()
                         ends[str(response.status)] += 1

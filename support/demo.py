@@ -1,4 +1,4 @@
-"""What `make demo` does: write a service, run it, call an upstream through it, stop it."""
+"""The demo: write a service, run it, call an upstream through it, stop it."""
 
 import shutil
 import sys
@@ -27,7 +27,7 @@ def main() -> None:
     do("uv sync --quiet", PROJECT)
 
     with RecordingUpstream() as upstream:
-        heading("3. Run it, with a small upstream on this machine in httpbin's place")
+        heading("3. Run it, with a small upstream on this machine instead of httpbin")
         variable = "APP_UPSTREAMS__HTTPBIN__BASE_URL"
         say(f"export {variable}={upstream.base_url}", "$")
         say("uv run my-service", "$")
@@ -43,7 +43,7 @@ def main() -> None:
             heading("5. Stop it")
             service.stop()
             say("SIGTERM: it finished and ended. What it logged about its client:\n")
-            tell_that_one_client_served_all(service.events)
+            show_that_one_client_served_all(service.events)
             expect(service.finished, "it was cut off")
 
     heading("All as promised. To run it yourself")
@@ -62,15 +62,15 @@ def call(service: Service, upstream: RecordingUpstream) -> None:
     expect(answer.status == 200 and answer.json == expected, "that is not the upstream's answer")
 
 
-def tell_that_one_client_served_all(events: list[dict[str, Any]]) -> None:
+def show_that_one_client_served_all(events: list[dict[str, Any]]) -> None:
     ours = [event for event in events if event.get("upstream") == "httpbin"]
     for event in ours:
         fields = (f"{name}={event[name]}" for name in SHOWN if name in event)
         say(f"{event['message']:14} {' '.join(fields)}")
 
-    told = [event["message"] for event in ours]
+    messages = [event["message"] for event in ours]
     expect(
-        told == ["client opened", *["upstream call"] * CALLS, "client closed"],
+        messages == ["client opened", *["upstream call"] * CALLS, "client closed"],
         "the client was not opened once, used, and closed once",
     )
     expect(ours[0]["client_id"] == ours[-1]["client_id"], "another client was closed")

@@ -48,24 +48,24 @@ class Project:
         return self.path / "src" / str(self.answers["package_name"])
 
     def files(self) -> set[str]:
-        """The path of every file, relative to the project, with slashes."""
+        """Return the path of every file, relative to the project, with slashes."""
         files = (path for path in self.path.rglob("*") if path.is_file())
         return {path.relative_to(self.path).as_posix() for path in files}
 
     def has_file(self, name: str) -> bool:
-        """Whether there is a file of this relative path."""
+        """Return whether the project has this file."""
         return (self.path / name).is_file()
 
     def read(self, name: str) -> str:
-        """The text of a file, line endings as they are."""
+        """Return the text of a file with its line endings."""
         return (self.path / name).read_bytes().decode()
 
     def toml(self, name: str) -> dict[str, Any]:
-        """What a TOML file holds."""
+        """Return the contents of a TOML file."""
         return tomllib.loads(self.read(name))
 
     def start(self, **environment: str) -> Service:
-        """The service, as a process."""
+        """Return the service as a process to enter."""
         command = [sys.executable, "-m", str(self.answers["package_name"])]
         return Service(command, self.path, PYTHONPATH="src", **environment)
 
@@ -141,11 +141,11 @@ class Cookiecutter:
         return execute(command, cwd or self.cwd, env=environment, input=input or "")
 
     def environment(self) -> dict[str, str]:
-        """This environment with another home, no configuration, and neither uv nor git."""
+        """Return this environment with another home, no configuration, no uv and no git."""
         environment = {**clean_environment(), "HOME": str(self.home), "USERPROFILE": str(self.home)}
         return environment | {"TMPDIR": str(self.temporary), "PATH": ""}
 
     def written(self) -> set[str]:
-        """What is in the working directory and at home, directories too."""
-        places = (self.cwd, self.home)
-        return {str(path.relative_to(place)) for place in places for path in place.rglob("*")}
+        """Return every path in the working directory and at home, directories too."""
+        roots = (self.cwd, self.home)
+        return {str(path.relative_to(root)) for root in roots for path in root.rglob("*")}

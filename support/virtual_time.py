@@ -1,11 +1,11 @@
-"""An event loop in which waiting takes no time, so that a test may wait for hours."""
+"""An event loop in which waiting takes no time, so that a test can wait for hours."""
 
 import asyncio
 import selectors
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Its clock stands still while there is work, and then jumps to the next timer."""
+    """An event loop whose clock jumps to the next timer as soon as no task can run."""
 
     def __init__(self) -> None:
         self._clock = _Clock()
@@ -15,12 +15,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
     def turn(self) -> None:
-        """Run what is ready now, once, and nothing of what becomes ready by that."""
+        """Run the callbacks that are ready now, without those that they schedule."""
         self.call_soon(self.stop)
         self.run_forever()
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass, with everything that happens in it."""
+        """Run until this much virtual time has passed."""
         self.run_until_complete(asyncio.sleep(seconds))
 
 

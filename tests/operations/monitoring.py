@@ -1,4 +1,4 @@
-"""What `monitoring/` asks for, and a running service that has met every kind of outcome."""
+"""The queries of `monitoring/`, and a running service that has every kind of outcome."""
 
 import asyncio
 import json
@@ -28,13 +28,13 @@ def dashboard(project: Project) -> dict[str, Any]:
 
 
 def panels(project: Project) -> dict[str, Panel]:
-    """The panels by title, without the rows that part them."""
+    """Return the panels by title, without rows."""
     found = dashboard(project)["panels"]
     return {panel["title"]: panel for panel in found if panel["type"] != "row"}
 
 
 def rules(project: Project) -> dict[str, Rule]:
-    """The rules by the name of their alert."""
+    """Return the rules by alert."""
     (group,) = yaml.safe_load(project.read(ALERTS))["groups"]
     return {rule["alert"]: rule for rule in group["rules"]}
 
@@ -45,12 +45,12 @@ def variables(project: Project) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What an expression of Prometheus' language asks for."""
+    """The metrics and labels of a PromQL expression."""
 
     selectors: list[tuple[str, set[str]]]
-    """Each metric, with its matchers as they are written."""
+    """Each metric with its matchers, as written."""
     kept: set[str]
-    """Labels that its result is grouped by."""
+    """The labels of the result."""
 
     @property
     def labels(self) -> set[str]:
@@ -65,7 +65,7 @@ _CLAUSE = re.compile(r"\b(by|ignoring|group_left) \(([^)]*)\)")
 
 
 def asked(expression: str) -> Asked:
-    """Take an expression apart, so strictly that no metric or label in it can be missed."""
+    """Parse an expression, and fail rather than miss a metric or a label."""
     selectors = []
     for name, matchers in _SELECTOR.findall(expression):
         found = re.findall(rf"\w+(?:=~|!~|!=|=)(?:{_STRING})", matchers)
@@ -85,13 +85,13 @@ def asked(expression: str) -> Asked:
 
 @dataclass(frozen=True)
 class Watched:
-    """A running service with telemetry, and what it calls."""
+    """A running service with telemetry, and its upstream."""
 
     service: Service
     url: str
 
     async def call(self, rounds: Iterable[int]) -> None:
-        """Meet each kind of outcome once per round: success, statuses, a retry, drops, refusals."""
+        """Cause each outcome once per round: success, statuses, a retry, drops, rejections."""
         for number in rounds:
             retried = f"/flaky/1?n={number}"
             for path in ("/", "/status/404", "/status/500", retried, "/drop", "/garbage"):
@@ -101,9 +101,9 @@ class Watched:
 
 @asynccontextmanager
 async def watched(project: Project) -> AsyncIterator[Watched]:
-    """The service with an upstream that is well, one that is down, and one that may be better.
+    """Run the service with three upstreams: healthy, down, and recovering.
 
-    The breaker of the second is open, and that of the third half-open, once they were called.
+    Once called, the breaker of the second is open, and that of the third is half-open.
     """
     generated = Generated(project)
     async with generated.Upstream() as upstream:

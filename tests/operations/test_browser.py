@@ -1,4 +1,4 @@
-"""`/docs` in a real browser that reaches nothing but this machine, as a newcomer would use it."""
+"""`/docs` in a real browser without internet."""
 
 import shutil
 from collections.abc import Iterator

@@ -52,18 +52,18 @@ def manifest(project: Project, name: str) -> Manifest:
 
 
 def instructions(project: Project) -> list[tuple[str, str]]:
-    """The Dockerfile as (instruction, argument), each on one line."""
+    """Return the Dockerfile as (instruction, argument), continuation lines joined."""
     text = re.sub(r"(?m)^#.*\n", "", project.read("Dockerfile")).replace("\\\n", " ")
     return [(word, rest) for word, rest in re.findall(r"(?m)^([A-Z]+) +(.*)$", text)]
 
 
 def last(project: Project, instruction: str) -> str:
-    """The argument of an instruction, as the image that is kept has it."""
+    """Return the argument of an instruction's last use, which is the final image's."""
     return [rest for word, rest in instructions(project) if word == instruction][-1]
 
 
 def exec_form(argument: str) -> list[str]:
-    """The command of an instruction, which is a JSON list when no shell runs it."""
+    """Return the command of an instruction, a JSON list because no shell runs it."""
     command: list[str] = json.loads(argument[argument.index("[") :])
     return command
 
@@ -91,7 +91,7 @@ def default(project: Project, setting: str) -> float:
     ids=["none", "docker", "kubernetes"],
 )
 def test_only_the_chosen_files_are_written(bake: Bake, deployment: str, expected: set[str]) -> None:
-    """A project has no file, and no directory, of something that it did not ask for."""
+    """A project has only the files and directories of its own deployment."""
     project = bake(deployment=deployment, ci="none")
     written = {path.relative_to(project.path).as_posix() for path in project.path.rglob("*")}
     manifests = {path for path in written if path.startswith("deploy/") and path.endswith(".yaml")}
@@ -102,7 +102,7 @@ def test_only_the_chosen_files_are_written(bake: Bake, deployment: str, expected
 
 
 def test_free_text_stays_out(bake: Bake) -> None:
-    """No name or description can become a command, a key or a tag: none is written there."""
+    """Deployment files contain no free text, which could become a command, a key or a tag."""
     text = "$(id) `id` ${HOME} ' \" \\ # : { }} [ * & ! | > %"
     free = dict.fromkeys(("project_name", "description", "author_name"), text)
     plain = bake(deployment="kubernetes")
@@ -117,7 +117,7 @@ def test_free_text_stays_out(bake: Bake) -> None:
 
 @pytest.mark.parametrize("python", ["3.11", "3.14"])
 def test_the_dockerfile_passes_its_linter(bake: Bake, python: str) -> None:
-    """hadolint finds nothing, notes and matters of style included."""
+    """hadolint finds nothing, not even in matters of style."""
     project = bake(python_version=python)
     done = run(project.path, "hadolint", "--failure-threshold=style", "Dockerfile")
     images = [rest.split()[0] for word, rest in instructions(project) if word == "FROM"]
@@ -127,7 +127,7 @@ def test_the_dockerfile_passes_its_linter(bake: Bake, python: str) -> None:
 
 
 def test_the_image_is_ready_for_a_strict_cluster(project: Project) -> None:
-    """It is not root, by number; no shell stands between it and a signal or a health check."""
+    """The image runs as a numeric user other than root, without a shell around its commands."""
     user, group = last(project, "USER").split(":")
     environment = variables(last(project, "ENV"))
 
@@ -140,7 +140,7 @@ def test_the_image_is_ready_for_a_strict_cluster(project: Project) -> None:
 
 
 def test_the_context_is_what_the_build_needs(project: Project) -> None:
-    """All is ignored but a list, and uv.lock is the only thing on it that is not written yet."""
+    """The build context contains only the listed files."""
     lines = project.read(".dockerignore").splitlines()
     patterns = [line for line in lines if not line.startswith("#")]
     allowed = {pattern[1:] for pattern in patterns if pattern.startswith("!")}
@@ -151,12 +151,12 @@ def test_the_context_is_what_the_build_needs(project: Project) -> None:
 
 
 def test_compose_fits_its_schema(project: Project) -> None:
-    """Docker Compose knows every key."""
+    """compose.yaml fits the schema of Docker Compose."""
     project.run("check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml")
 
 
 def test_compose_runs_the_image_as_production_would(project: Project) -> None:
-    """The first run finds what a strict cluster would: no writable disk, no privilege."""
+    """Compose runs the image without privileges or a writable disk, like a strict cluster."""
     (service,) = yaml.safe_load(project.read("compose.yaml"))["services"].values()
     image = variables(last(project, "ENV"))
 
@@ -169,7 +169,7 @@ def test_compose_runs_the_image_as_production_would(project: Project) -> None:
 
 
 def test_the_steps_of_the_image_give_a_healthy_service(project: Project, tmp_path: Path) -> None:
-    """The installed image serves from a read-only disk, and its health check returns whether."""
+    """The installed image serves from a read-only disk, and its health check notices if it ends."""
     environment = install(project, tmp_path)
     (packages,) = tmp_path.glob(".venv/lib/*/site-packages")
     read_only = tmp_path / "read-only"
@@ -249,7 +249,7 @@ def install(project: Project, app: Path) -> dict[str, str]:
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
 @pytest.mark.parametrize(("name", "kind"), MANIFESTS.items(), ids=MANIFESTS.keys())
 def test_the_manifest_fits_its_schema(project: Project, name: str, kind: str, version: str) -> None:
-    """The API server knows every field, in the oldest supported Kubernetes and the newest."""
+    """Each manifest fits the schemas of the oldest supported Kubernetes and the newest."""
     loaded = manifest(project, name)
 
     kubernetes_validate.validate(loaded, version, strict=True)
@@ -257,14 +257,14 @@ def test_the_manifest_fits_its_schema(project: Project, name: str, kind: str, ve
 
 
 def test_the_base_holds_every_manifest(project: Project) -> None:
-    """A file that kustomization.yaml does not name would never be applied."""
+    """kustomization.yaml names every manifest, or it would never be applied."""
     named = manifest(project, "kustomization")["resources"]
 
     assert sorted(f"{name}.yaml" for name in MANIFESTS) == named
 
 
 def test_everything_selects_the_same_pods(project: Project) -> None:
-    """A selector that matches no pod fails silently, so all are compared with the pods' labels."""
+    """Every selector matches the pods' labels, since a wrong one fails silently."""
     deployment = manifest(project, "deployment")["spec"]
     pods = deployment["template"]["metadata"]["labels"]
     spread = deployment["template"]["spec"]["topologySpreadConstraints"]
@@ -277,7 +277,7 @@ def test_everything_selects_the_same_pods(project: Project) -> None:
 
 
 def test_a_stopping_pod_has_time_for_its_calls(project: Project) -> None:
-    """Each wait is inside the next: a call, the service's grace, preStop with it, the pod's."""
+    """Each period fits into the next: total timeout, grace period, preStop and grace, the pod's."""
     pod = manifest(project, "deployment")["spec"]["template"]["spec"]
     (config,) = manifest(project, "kustomization")["configMapGenerator"]
     grace = float(variables(" ".join(config["literals"]))["APP_SHUTDOWN_GRACE_S"])
@@ -290,7 +290,7 @@ def test_a_stopping_pod_has_time_for_its_calls(project: Project) -> None:
 
 
 def test_pods_keep_to_the_restricted_profile(project: Project) -> None:
-    """What the restricted Pod Security Standard demands, and a disk that cannot be written."""
+    """Pods meet the restricted Pod Security Standard and have a read-only disk."""
     pod = manifest(project, "deployment")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
 
@@ -308,7 +308,7 @@ def test_pods_keep_to_the_restricted_profile(project: Project) -> None:
 
 
 def test_pods_have_no_key_to_the_cluster(project: Project) -> None:
-    """The service never calls the Kubernetes API, so no token lies in its pods."""
+    """Pods have no token, because the service never calls the Kubernetes API."""
     pod = manifest(project, "deployment")["spec"]["template"]["spec"]
     account = manifest(project, "service-account")
 
@@ -320,7 +320,7 @@ def test_pods_have_no_key_to_the_cluster(project: Project) -> None:
 
 
 def test_probes_and_traffic_find_the_service(project: Project) -> None:
-    """The ports have one name and the image's number; the probes ask what the service answers."""
+    """Ports share one name and the image's number, and probes call existing paths."""
     (container,) = manifest(project, "deployment")["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
     (service,) = manifest(project, "service")["spec"]["ports"]
@@ -340,7 +340,7 @@ def test_probes_and_traffic_find_the_service(project: Project) -> None:
 
 
 def test_the_autoscaler_owns_the_number_of_pods(project: Project) -> None:
-    """One can be lost without an outage, and nothing else sets the number."""
+    """Only the autoscaler sets the number of pods, and it is at least two."""
     deployment = manifest(project, "deployment")
     scaler = manifest(project, "horizontal-pod-autoscaler")["spec"]
 
@@ -355,7 +355,7 @@ def test_the_autoscaler_owns_the_number_of_pods(project: Project) -> None:
 
 
 def test_credentials_of_the_cloud_are_out_of_reach(project: Project) -> None:
-    """Whatever URL the service is led to, the metadata service does not answer it."""
+    """Pods cannot reach the cloud's metadata service."""
     policy = manifest(project, "network-policy")["spec"]
     rules = [
         rule for rule in policy["egress"] if {"port": 53, "protocol": "UDP"} not in rule["ports"]
@@ -412,12 +412,12 @@ def test_the_documented_sizes_are_those_in_the_files(bake: Bake, project: Projec
 
 
 def words(text: str) -> str:
-    """Without line breaks, and with the letter for the sign of multiplication."""
+    """Join lines, and replace the multiplication sign by a letter."""
     return " ".join(text.replace("\u00d7", "x").split())
 
 
 def test_no_secret_is_in_the_files(project: Project) -> None:
-    """Tokens are read from a Secret that is made in the cluster."""
+    """Manifests contain no secret; tokens come from a Secret in the cluster."""
     (container,) = manifest(project, "deployment")["spec"]["template"]["spec"]["containers"]
     secrets = [source["secretRef"] for source in container["envFrom"] if "secretRef" in source]
 
@@ -429,7 +429,7 @@ def test_no_secret_is_in_the_files(project: Project) -> None:
 
 
 def test_every_variable_is_a_setting(project: Project) -> None:
-    """A misspelled variable would be ignored, so each is one that .env.example lists."""
+    """Each variable in the files is a setting that .env.example lists."""
     settings = set(re.findall(r"(?m)^#? ?(APP_\w+)=", project.read(".env.example")))
     text = "".join(map(project.read, CONTAINER | KUBERNETES))
     named = set(re.findall(r"\b(APP_\w+)(?:=|: )", text))

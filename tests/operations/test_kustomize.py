@@ -1,4 +1,4 @@
-"""The Kubernetes manifests as `kubectl kustomize` renders them. A group: it needs kubectl."""
+"""The Kubernetes manifests as `kubectl kustomize` renders them (needs kubectl)."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ import yaml
 
 from support.process import execute
 from support.rendering import EVERYTHING, Bake, Project
+
+from .test_deployment import MANIFESTS
 
 Manifest = dict[str, Any]
 
@@ -23,7 +25,7 @@ def rendered(project: Project) -> list[Manifest]:
 
 
 def render(project: Project) -> list[Manifest]:
-    """What the example overlay applies; kubectl warns of fields that it is about to drop."""
+    """Return the objects of the example overlay; kubectl warns of fields that will be dropped."""
     done = execute(["kubectl", "kustomize", "deploy/overlays/example"], project.path)
     assert (done.returncode, done.stderr) == (0, "")
     return list(yaml.safe_load_all(done.stdout))
@@ -36,15 +38,15 @@ def only(rendered: list[Manifest], kind: str) -> Manifest:
 
 @pytest.mark.parametrize("version", ["1.30", kubernetes_validate.latest_version()])
 def test_all_that_is_applied_fits_its_schema(rendered: list[Manifest], version: str) -> None:
-    """The API server knows every field of every object."""
+    """Every rendered object fits its schema."""
     for manifest in rendered:
         kubernetes_validate.validate(manifest, version, strict=True)
 
-    assert len(rendered) == 8
+    assert {each["kind"] for each in rendered} == {*MANIFESTS.values(), "ConfigMap", "Namespace"}
 
 
 def test_all_is_in_a_namespace_of_the_restricted_profile(rendered: list[Manifest]) -> None:
-    """The cluster itself refuses a pod that asks for more."""
+    """Every object is in a namespace that enforces the restricted profile."""
     (namespace,) = [each["metadata"] for each in rendered if each["kind"] == "Namespace"]
     others = {each["metadata"]["namespace"] for each in rendered if each["kind"] != "Namespace"}
 
@@ -64,7 +66,7 @@ def test_a_changed_setting_rolls_the_pods(rendered: list[Manifest]) -> None:
 
 
 def test_the_overlay_decides_image_and_size(rendered: list[Manifest]) -> None:
-    """What differs from place to place is in the overlay, and reaches the objects."""
+    """The overlay sets the image and the sizes of the objects."""
     (container,) = only(rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
 
     assert container["image"] == "registry.example.com/my-service:1.0.0"

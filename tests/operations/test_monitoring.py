@@ -1,4 +1,4 @@
-"""The dashboard and the alerts ask for what a running service tells, and can be read."""
+"""The dashboard and the alerts query metrics that a running service exposes."""
 
 import asyncio
 import itertools
@@ -26,20 +26,20 @@ def project(bake: Bake) -> Project:
 
 @dataclass(frozen=True)
 class Scraped:
-    """What a service told after calls of every outcome."""
+    """The metrics and readiness of a service after calls of every outcome."""
 
     labels: dict[str, set[str]]
-    """The labels of each metric; one that is empty is none to Prometheus."""
+    """The labels of each metric, without empty ones, which Prometheus drops."""
     breakers: dict[str, int]
     ready: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def told(project: Project) -> Scraped:
-    return asyncio.run(scraped(project))
+def scraped(project: Project) -> Scraped:
+    return asyncio.run(scrape(project))
 
 
-async def scraped(project: Project) -> Scraped:
+async def scrape(project: Project) -> Scraped:
     async with watched(project) as watching:
         await watching.call(range(1))
         metrics = await asyncio.to_thread(watching.service.get, "/metrics")
@@ -56,7 +56,7 @@ async def scraped(project: Project) -> Scraped:
 
 
 def expressions(project: Project) -> list[str]:
-    """Every expression of the dashboard and of the alerts."""
+    """Return every expression of the dashboard and of the alerts."""
     shown = [target["expr"] for panel in panels(project).values() for target in panel["targets"]]
     return shown + [rule["expr"] for rule in rules(project).values()]
 
@@ -65,7 +65,7 @@ def expressions(project: Project) -> list[str]:
 
 
 def test_only_with_telemetry(bake: Bake, project: Project) -> None:
-    """Who has no metrics gets nothing that asks for them."""
+    """Only a project with telemetry has a dashboard and alerts."""
     without = bake(telemetry=False)
 
     assert {name for name in project.files() if name.startswith("monitoring/")} == {
@@ -75,8 +75,8 @@ def test_only_with_telemetry(bake: Bake, project: Project) -> None:
     assert not (without.path / "monitoring").exists()
 
 
-def test_every_metric_is_emitted(project: Project, told: Scraped) -> None:
-    """Whatever is asked for is told by a running service, with the labels that are named."""
+def test_every_metric_is_emitted(project: Project, scraped: Scraped) -> None:
+    """A running service exposes every queried metric with the named labels."""
     wanted = [
         (metric, label)
         for parts in map(asked, expressions(project))
@@ -85,19 +85,19 @@ def test_every_metric_is_emitted(project: Project, told: Scraped) -> None:
     ]
 
     assert [
-        (metric, label) for metric, label in wanted if label not in told.labels.get(metric, ())
+        (metric, label) for metric, label in wanted if label not in scraped.labels.get(metric, ())
     ] == []
     assert [each for each in expressions(project) if not asked(each).selectors] == []
 
 
 def test_texts_name_labels_that_are_left(project: Project) -> None:
-    """A legend or a summary cannot show what its expression has added up."""
+    """Legends and summaries name only labels that their expression keeps."""
     shown = [
         (target["expr"], re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
         for panel in panels(project).values()
         for target in panel["targets"]
     ]
-    told = [
+    summarised = [
         (rule["expr"], re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
         for rule in rules(project).values()
         if not rule["expr"].startswith("absent(")  # whose labels are those that it asks for
@@ -105,7 +105,7 @@ def test_texts_name_labels_that_are_left(project: Project) -> None:
 
     assert [
         (names, expression)
-        for expression, names in shown + told
+        for expression, names in shown + summarised
         if not set(names) <= asked(expression).kept
     ] == []
 
@@ -114,7 +114,7 @@ def test_texts_name_labels_that_are_left(project: Project) -> None:
 
 
 def test_the_dashboard_keeps_its_identity(project: Project) -> None:
-    """Imported again it replaces itself, in whatever Grafana, and for whoever looks."""
+    """A second import replaces the dashboard, in any Grafana and time zone."""
     whole = dashboard(project)
 
     assert (whole["uid"], whole["title"], whole["id"]) == ("my-service", "My Service", None)
@@ -130,7 +130,7 @@ def test_the_dashboard_keeps_its_identity(project: Project) -> None:
     ids=["awkward", "long"],
 )
 def test_any_name_is_good_for_the_dashboard(bake: Bake, name: str, slug: str) -> None:
-    """The title is the name as it was typed, and the uid one that Grafana takes."""
+    """The title is the project's name unchanged, and Grafana accepts the uid."""
     project = bake(project_name=name, project_slug=slug, telemetry=True)
 
     assert dashboard(project)["title"] == name
@@ -140,7 +140,7 @@ def test_any_name_is_good_for_the_dashboard(bake: Bake, name: str, slug: str) ->
 
 
 def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
-    """A data source is a variable, here of the only kind that understands the queries."""
+    """Every query goes to the data source of the variable, which is a Prometheus."""
     choices = variables(project)
     source = choices.pop("datasource")
 
@@ -158,8 +158,8 @@ def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
     }
 
 
-def test_what_is_chosen_counts_in_every_panel(project: Project, told: Scraped) -> None:
-    """Job and instance choose among all series, upstream among those that have one."""
+def test_what_is_chosen_counts_in_every_panel(project: Project, scraped: Scraped) -> None:
+    """Every panel filters by job and instance, and by upstream where its metric has one."""
     choices = variables(project)
     chosen = {"job=~'$job'", "instance=~'$instance'"}
     upstream = {"upstream_name=~'$upstream'"}
@@ -172,26 +172,26 @@ def test_what_is_chosen_counts_in_every_panel(project: Project, told: Scraped) -
     for panel in panels(project).values():
         for target in panel["targets"]:
             for metric, matchers in asked(target["expr"]).selectors:
-                named = upstream if "upstream_name" in told.labels[metric] else set()
+                named = upstream if "upstream_name" in scraped.labels[metric] else set()
                 assert chosen | named <= matchers
 
 
-def test_panels_can_be_told_apart(project: Project) -> None:
-    """Each has an id and a title of its own, a place of its own, and says what to do."""
+def test_panels_are_distinct(project: Project) -> None:
+    """Each panel has its own id, title, area and unit, and a description."""
     every = dashboard(project)["panels"]
-    places = [
+    cells = [
         (panel["id"], x, y)
         for panel in every
         for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
         for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
     ]
-    width, height = 24, max(y for *_, y in places) + 1
+    width, height = 24, max(y for *_, y in cells) + 1
 
     assert len(every) == len({panel["id"] for panel in every})
     assert len(every) == len({panel["title"] for panel in every})
     # Neither an overlap nor a gap.
-    assert set(itertools.product(range(width), range(height))) == {place[1:] for place in places}
-    assert width * height == len(places)
+    assert set(itertools.product(range(width), range(height))) == {cell[1:] for cell in cells}
+    assert width * height == len(cells)
     for title, panel in panels(project).items():
         assert len(panel["description"]) > 60, title
         defaults = panel["fieldConfig"]["defaults"]
@@ -200,23 +200,23 @@ def test_panels_can_be_told_apart(project: Project) -> None:
         assert len(references) == len(set(references)), title
 
 
-def test_the_breaker_reads_as_readyz_says(project: Project, told: Scraped) -> None:
-    """The words for its states are those that the service itself uses."""
+def test_the_breaker_reads_as_readyz_says(project: Project, scraped: Scraped) -> None:
+    """The panel names the breaker's states as /readyz does."""
     (mapping,) = panels(project)["Circuit breaker"]["fieldConfig"]["defaults"]["mappings"]
     words = {int(value): shown["text"] for value, shown in mapping["options"].items()}
 
-    assert {name: words[value] for name, value in told.breakers.items()} == {
+    assert {name: words[value] for name, value in scraped.breakers.items()} == {
         "well": "closed",
         "down": "open",
         "better": "half-open",
     }
-    assert {name: words[value] for name, value in told.breakers.items()} == {
-        name: told.ready[name]["breaker"] for name in told.breakers
+    assert {name: words[value] for name, value in scraped.breakers.items()} == {
+        name: scraped.ready[name]["breaker"] for name in scraped.breakers
     }
 
 
 def test_the_file_is_kept_by_hand(project: Project) -> None:
-    """Its keys are in one order everywhere, and nothing is written that Grafana assumes."""
+    """The file stays readable: keys in one order, and no defaults of Grafana."""
     orders = {
         tuple(key for key in panel if key != "fieldConfig") for panel in panels(project).values()
     }
@@ -232,7 +232,7 @@ def test_the_file_is_kept_by_hand(project: Project) -> None:
 
 
 def test_alerts_say_what_to_do(project: Project) -> None:
-    """Each waits, says how bad it is and what to do, and names panels that there are."""
+    """Each alert has a severity, a summary and a description that names existing panels."""
     for name, rule in rules(project).items():
         texts = rule["annotations"]
         assert {"critical", "warning"} & {rule["labels"]["severity"]}, name
@@ -243,7 +243,7 @@ def test_alerts_say_what_to_do(project: Project) -> None:
 
 
 def test_alerts_are_those_of_this_service(bake: Bake) -> None:
-    """Rules of several services are loaded by one Prometheus, and none speaks for another."""
+    """Each rule selects its own service, since one Prometheus loads the rules of several."""
     project = bake(project_slug="maps", telemetry=True)
 
     for rule in rules(project).values():
@@ -267,7 +267,7 @@ def test_one_bad_moment_alerts_nobody(project: Project) -> None:
 
 
 def test_what_fails_is_the_same_in_both(project: Project) -> None:
-    """The dashboard shows what the alert has counted."""
+    """The panel of an alert counts what the alert counts."""
     pairs = {
         "ServiceErrors": "Failed requests",
         "UpstreamFailing": "Failed calls",

@@ -1,4 +1,4 @@
-"""Dashboard and alerts as Prometheus itself reads them. A group: it needs prometheus, promtool.
+"""Dashboard and alerts as Prometheus itself reads them (needs prometheus and promtool).
 
 The server of these tests has a port and a directory of its own, whatever else runs here.
 """
@@ -31,7 +31,7 @@ def project(bake: Bake) -> Project:
 
 
 def configuration(project: Project) -> dict[str, Any]:
-    """What the README says to write into Prometheus' configuration."""
+    """Return the Prometheus configuration of the README."""
     _, watch = project.read("README.md").split("\n## Watch\n")
     (text,) = re.findall(r"```yaml\n(.*?)```", watch, re.DOTALL)
     loaded: dict[str, Any] = yaml.safe_load(text)
@@ -39,14 +39,17 @@ def configuration(project: Project) -> dict[str, Any]:
 
 
 def test_promtool_accepts_what_is_written(project: Project) -> None:
-    """The rules, where a matter of style is an error as well, and the README's configuration."""
+    """promtool accepts the rules, style included, and the README's configuration."""
     config = configuration(project) | {"rule_files": [str(project.path / ALERTS)]}
     (project.path / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
-    rules = run(project.path, "promtool", "check", "rules", "--lint-fatal", ALERTS)
+    number = len(rules(project))
+    checked = run(project.path, "promtool", "check", "rules", "--lint-fatal", ALERTS)
     whole = run(project.path, "promtool", "check", "config", "prometheus.yaml")
 
-    assert (rules.returncode, "7 rules found" in rules.stdout) == (0, True), rules.stdout
+    assert (checked.returncode, f"{number} rules found" in checked.stdout) == (0, True), (
+        checked.stdout
+    )
     assert whole.returncode == 0, whole.stdout
 
 
@@ -84,12 +87,12 @@ STEADY = "0+10x60"
 
 @dataclass(frozen=True)
 class AlertCase:
-    """Values of each series, minute by minute, and the alert that comes of them."""
+    """Values of each series, minute by minute, and the alert that they cause."""
 
     alert: str
     values: dict[str, str]
     summary: str = ""
-    """Of the alert once it fires; empty if it never does."""
+    """The summary of the firing alert; empty if it stays silent."""
     labels: dict[str, str] = field(default_factory=lambda: {"upstream_name": "api"})
 
 
@@ -188,7 +191,7 @@ SILENT = {
 
 
 def test_every_alert_has_its_cases(project: Project) -> None:
-    """Each is seen to fire, and to be silent where it easily might not be."""
+    """Each alert has cases that fire and cases that stay silent."""
     names = set(rules(project))
 
     assert {case.alert for case in FIRES.values()} == names
@@ -197,7 +200,7 @@ def test_every_alert_has_its_cases(project: Project) -> None:
 
 @pytest.mark.parametrize("case", FIRES.values(), ids=FIRES)
 def test_an_alert_fires(project: Project, case: AlertCase, tmp_path: Path) -> None:
-    """It waits, then says of whom it speaks and what to do; of another job it says nothing."""
+    """An alert fires after its waiting time, with its labels and texts, for its own job only."""
     rule = rules(project)[case.alert]
     expected = {
         "exp_labels": {"job": JOB} | rule["labels"] | case.labels,
@@ -212,7 +215,7 @@ def test_an_alert_fires(project: Project, case: AlertCase, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("case", SILENT.values(), ids=SILENT)
 def test_an_alert_is_silent(project: Project, case: AlertCase, tmp_path: Path) -> None:
-    """In no minute of an hour does it wake anybody without need."""
+    """The alert stays silent for an hour."""
     check(tmp_path, project, case.alert, case.values, {minute: [] for minute in range(60)})
 
 
@@ -223,7 +226,7 @@ def check(
     values: dict[str, str],
     expected: dict[int, list[Any]],
 ) -> None:
-    """Have promtool compare an alert, minute by minute, with what is expected then."""
+    """Let promtool compare an alert with the expected one, minute by minute."""
     test = {
         "rule_files": [str(project.path / ALERTS)],
         "tests": [
@@ -266,7 +269,7 @@ class Prometheus(Service):
         return answer["data"]
 
     def numbers(self, expression: str) -> list[float]:
-        """The values of an expression now, those that are numbers."""
+        """Return the numeric values of an expression now."""
         results = self.ask("query", query=expression)["result"]
         values = [float(result["value"][1]) for result in results]
         return [value for value in values if value == value]  # noqa: PLR0124 - not a NaN
@@ -274,7 +277,7 @@ class Prometheus(Service):
 
 @dataclass
 class Seen:
-    """What a server said of a running service."""
+    """The server's view of a running service."""
 
     without_data: set[str]
     alerts: list[dict[str, Any]]
@@ -287,7 +290,7 @@ def seen(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Seen:
 
 
 async def observed(project: Project, directory: Path) -> Seen:
-    """Call the service until the server has data for everything, or the time is over."""
+    """Call the service until the server has data for every expression, or time is up."""
     config = configuration(project)
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(project.path / ALERTS)]
@@ -309,7 +312,7 @@ async def observed(project: Project, directory: Path) -> Seen:
 
 
 def questions(project: Project) -> set[str]:
-    """Each panel's expressions for all that can be chosen, and what the alerts compare."""
+    """Return every panel's expressions with all choices, and the left sides of the alerts."""
     shown = {target["expr"] for panel in panels(project).values() for target in panel["targets"]}
     chosen = {"$__rate_interval": "10s", "$job": JOB, "$instance": ".+", "$upstream": ".+"}
     for name, value in chosen.items():
@@ -317,19 +320,19 @@ def questions(project: Project) -> set[str]:
     compared = {
         re.sub(r"\s*(>|==) [\d.]+$", "", rule["expr"])
         for rule in rules(project).values()
-        if not rule["expr"].startswith("absent(")  # which has data where there is none
+        if not rule["expr"].startswith("absent(")  # has data only without series
     }
     return shown | compared
 
 
 def test_every_panel_and_alert_has_data(seen: Seen) -> None:
-    """A server that scrapes a running service has numbers for all that is asked."""
+    """A server that scrapes a running service has numbers for every expression."""
 
     assert seen.without_data == set()
 
 
 def test_the_server_evaluates_every_alert(project: Project, seen: Seen) -> None:
-    """None has an error, and a service that runs for seconds has none that fires."""
+    """The server evaluates every alert without errors, and none fires for a healthy service."""
 
     assert set(rules(project)) == {alert["name"] for alert in seen.alerts}
     assert {(alert["health"], alert.get("lastError", "")) for alert in seen.alerts} == {("ok", "")}
@@ -337,6 +340,6 @@ def test_the_server_evaluates_every_alert(project: Project, seen: Seen) -> None:
 
 
 def test_upstreams_can_be_chosen(seen: Seen) -> None:
-    """The label of the dashboard's variable has the upstreams' names."""
+    """The dashboard's upstream variable has the names of the upstreams."""
 
     assert set(seen.upstreams) == {"default", "well", "down", "better"}

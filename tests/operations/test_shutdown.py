@@ -70,9 +70,9 @@ async def test_a_call_that_hangs_is_cut_after_the_grace(service: Generated) -> N
             cut = await answer
 
     closed = [event["upstream"] for event in process.events if event["message"] == "client closed"]
-    (told,) = [event for event in process.events if event["message"] == "upstream call"]
+    (call_log,) = [event for event in process.events if event["message"] == "upstream call"]
     assert sorted(closed) == ["default", "slow"]
-    assert "CancelledError" in told["error"]
+    assert "CancelledError" in call_log["error"]
     assert process.finished
     assert (cut.status, cut.headers["Content-Type"]) == (503, "application/problem+json")
     assert [event for event in process.events if "exception" in event] == []

@@ -1,4 +1,4 @@
-"""With telemetry: as a process that exports to a real OTLP receiver."""
+"""Telemetry: a process that exports to a real OTLP receiver."""
 
 import re
 import threading
@@ -21,7 +21,7 @@ from support.service import Service
 
 # Later than any test ends, in milliseconds.
 NEVER = "3600000"
-SECRET = "s3cret"  # noqa: S105 - to be found in what is told
+SECRET = "s3cret"  # noqa: S105 - searched for in logs and exports
 
 
 class Receiver:
@@ -90,7 +90,7 @@ class Receiver:
 
     @property
     def resources(self) -> list[dict[str, str]]:
-        """The attributes of what has sent metrics, each of its requests anew."""
+        """The resource attributes of every metrics request."""
         return [
             attributes(resource.resource.attributes)
             for request in self.metrics
@@ -99,7 +99,7 @@ class Receiver:
 
     @property
     def names(self) -> set[str]:
-        """The metrics that have arrived."""
+        """The names of the metrics that have arrived."""
         return {
             metric.name
             for request in self.metrics
@@ -143,7 +143,7 @@ def start(
 def test_one_trace_arrives_at_the_receiver(
     project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
-    """The span of the caller's request and, beneath it, that of the upstream's: what no timer has
+    """The span of the caller's request and, under it, that of the upstream's: what no timer has
     exported yet is exported at SIGTERM. Metrics come at their interval."""
     with start(
         project,
@@ -188,7 +188,7 @@ def test_one_trace_arrives_at_the_receiver(
     assert service.err == []
 
 
-def test_workers_are_told_apart(
+def test_workers_are_distinct_instances(
     project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
     """Each worker process is an instance of its own, or its counts would replace another's; each
@@ -221,7 +221,7 @@ def instances(receiver: Receiver) -> set[str]:
 def test_a_receiver_that_fails_disturbs_nobody(
     project: Project, upstream: RecordingUpstream, hangs: bool
 ) -> None:
-    """No request waits for it, and stopping no more than a few seconds; the log stays JSON."""
+    """No request waits for a receiver that is down, and stopping waits only a few seconds."""
     with (
         Receiver(hangs=True) as receiver,
         start(
@@ -239,7 +239,7 @@ def test_a_receiver_that_fails_disturbs_nobody(
         if hangs:
             receiver.wait_until(lambda: receiver.traces and receiver.metrics)
         else:
-            told_of(service, "Transient error")
+            logged(service, "Transient error")
         statuses = [service.get("/external").status for _ in range(50)]
         service.interrupt() if hangs else service.terminate()
         service.wait()  # 30 seconds at most
@@ -251,7 +251,7 @@ def test_a_receiver_that_fails_disturbs_nobody(
     assert SECRET not in "".join(service.out)
 
 
-def told_of(service: Service, message: str) -> None:
+def logged(service: Service, message: str) -> None:
     deadline = time.monotonic() + 20
     while not any(message in line for line in service.out):
         assert time.monotonic() < deadline
@@ -311,7 +311,7 @@ def test_standard_variables_are_kept_to(
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "reason"),
     [
         pytest.param({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, "grpc", id="protocol"),
         pytest.param({"OTEL_TRACES_EXPORTER": "zipkin"}, "zipkin", id="exporter"),
@@ -323,21 +323,21 @@ def test_standard_variables_are_kept_to(
         ),
     ],
 )
-def test_what_cannot_be_had_is_told(
+def test_an_unsupported_exporter_is_a_warning(
     project: Project,
     upstream: RecordingUpstream,
     receiver: Receiver,
     variables: dict[str, str],
-    told: str,
+    reason: str,
 ) -> None:
-    """A variable that asks for it is one line, without credentials, and the service works."""
+    """A variable for an unsupported exporter logs one warning, without credentials."""
     with start(project, upstream, receiver.url, **variables) as service:
         answer = service.get("/external")
         service.stop()
 
     (warning,) = [event for event in service.events if event["level"] == "warning"]
     assert answer.status == 200
-    assert told in str(warning)
+    assert reason in str(warning)
     assert SECRET not in "".join(service.out)
     assert bool(receiver.spans) == ("HEADERS" in str(variables))
     assert service.finished
@@ -347,7 +347,7 @@ def test_what_cannot_be_had_is_told(
 def test_metrics_for_prometheus_are_not_exported(
     project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
-    """They are at /metrics already, and traces go their own way."""
+    """With the Prometheus exporter, metrics are only at /metrics, and traces are exported."""
     with start(project, upstream, receiver.url, OTEL_METRICS_EXPORTER="prometheus") as service:
         service.get("/external")
         exposition = service.get("/metrics").body
@@ -362,7 +362,7 @@ def test_metrics_for_prometheus_are_not_exported(
 def test_nothing_is_exported_without_an_endpoint(
     project: Project, upstream: RecordingUpstream
 ) -> None:
-    """Whoever has no receiver is not told that there is none."""
+    """Without an endpoint, nothing is exported and nothing is logged about it."""
     with start(project, upstream, "") as service:
         service.get("/external")
         service.stop()

@@ -1,4 +1,4 @@
-"""Several workers serve, stop and fail as one does."""
+"""Several workers serve, stop and fail as a single one does."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 WORKERS = 3
 CALLS = 10  # in flight in each
 
-# What an owner may write into app.py that lets no worker start.
+# Errors in app.py that keep every worker from starting.
 BREAKAGES = {
     "import": "raise RuntimeError",
     "creation": "def create_app(settings: object = None) -> FastAPI:\n    raise RuntimeError",
@@ -34,12 +34,12 @@ def events(process: Service, message: str) -> list[dict[str, object]]:
 
 
 def workers(process: Service) -> list[int]:
-    """The process ids of those that have opened their clients and serve, oldest first."""
+    """Return the process ids of the workers that have started, oldest first."""
     return [int(str(event["worker"])) for event in events(process, "Application startup complete.")]
 
 
 async def serving(process: Service, count: int = WORKERS) -> list[int]:
-    """Return the workers when there have been so many."""
+    """Return the workers once so many have started."""
     async with asyncio.timeout(30):
         while True:
             if len(found := workers(process)) >= count:
@@ -49,7 +49,7 @@ async def serving(process: Service, count: int = WORKERS) -> list[int]:
 
 @contextlib.contextmanager
 def alone(worker: int, workers: list[int]) -> Iterator[None]:
-    """Freeze the others, so that this worker takes every call."""
+    """Pause the other workers, so that this one takes every call."""
     others = [other for other in workers if other != worker]
     for other in others:
         os.kill(other, signal.SIGSTOP)
@@ -96,12 +96,12 @@ async def test_stopping_loses_no_call(
         assert await asyncio.to_thread(process.wait) == code
 
     clients = {(worker, name): 1 for worker in started for name in ("default", "slow")}
-    told = {
+    counts = {
         message: Counter((event["worker"], event["upstream"]) for event in events(process, message))
         for message in ("client opened", "client closed", "upstream call")
     }
     assert Counter(answer.status_code for answer in answers) == Counter({200: WORKERS * CALLS})
-    assert told == {
+    assert counts == {
         "client opened": clients,
         "client closed": clients,
         "upstream call": {(worker, "slow"): CALLS for worker in started},
@@ -110,7 +110,7 @@ async def test_stopping_loses_no_call(
 
 
 async def test_each_worker_serves(everything: Generated) -> None:
-    """Calls are spread, each worker has a connection of its own, and tells its lines by its id."""
+    """Every worker serves over its own connection, and its log lines have its process id."""
     async with everything.Upstream() as upstream:
         with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
             started = await serving(process)
@@ -128,7 +128,7 @@ async def test_each_worker_serves(everything: Generated) -> None:
 
 
 async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
-    """The kernel ends one: another takes its place, and the rest go on with what they have."""
+    """A killed worker is replaced, and the others finish their calls."""
     async with everything.Upstream() as upstream:
         with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
             killed, *others = await serving(process)
@@ -153,7 +153,7 @@ async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
 
 
 async def test_workers_end_when_nobody_watches_them(everything: Generated) -> None:
-    """The supervisor is killed: its workers finish their calls and end, and free the port."""
+    """When the supervisor is killed, its workers finish their calls, end, and free the port."""
     async with everything.Upstream() as upstream:
         with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
             started = await serving(process)
@@ -173,7 +173,7 @@ async def test_workers_end_when_nobody_watches_them(everything: Generated) -> No
 
 
 async def test_a_slow_start_is_waited_for(bake: Bake) -> None:
-    """On a busy machine workers take long to import what they need: none is killed for it."""
+    """Workers that need seconds to import their modules are not killed."""
     slow = Generated(bake(**EVERYTHING, upstreams=""))
     (slow.project.package / "__init__.py").write_text(
         "import multiprocessing, time\n\nif multiprocessing.parent_process():\n    time.sleep(7)\n"
@@ -188,8 +188,7 @@ async def test_a_slow_start_is_waited_for(bake: Bake) -> None:
 
 @pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES.keys())
 async def test_what_cannot_start_stops(bake: Bake, breakage: str) -> None:
-    """What no worker gets over ends the service instead of being tried for ever, with the exit
-    code of one worker."""
+    """An error that no worker survives ends the service, with the exit code of a single worker."""
     broken = Generated(bake(**EVERYTHING, upstreams=""))
     with (broken.project.package / "app.py").open("a") as app:
         app.write(f"\n\n{breakage}\n")
@@ -212,7 +211,7 @@ async def test_invalid_settings_are_printed_once(everything: Generated) -> None:
 
 
 async def test_a_port_in_use_is_logged_in_a_line(everything: Generated) -> None:
-    """One line, no traceback, and the exit code of one worker."""
+    """A port in use is one log line without a traceback, with the exit code of a single worker."""
     with everything.start() as holder:
         one, several = (
             ended(everything, workers=number, port=holder.port) for number in (1, WORKERS)
@@ -225,7 +224,7 @@ async def test_a_port_in_use_is_logged_in_a_line(everything: Generated) -> None:
 
 
 def ended(service: Generated, **settings: object) -> Service:
-    """The service, after it ended by itself."""
+    """Start a service that must end by itself, and return it."""
     process = service.start(**settings)
     with pytest.raises(BrokenPromiseError, match="ended before it was ready"), process:
         pass

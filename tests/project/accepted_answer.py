@@ -1,4 +1,4 @@
-"""What a reader of the well-known accepted answer would write on the generated service.
+"""The routes of the well-known accepted answer, written on the generated service.
 
 Runs in a generated project's environment; the argument is uvicorn's `--lifespan`.
 """

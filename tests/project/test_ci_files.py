@@ -1,6 +1,6 @@
-"""What `ci` writes: pipelines that run the project's own commands, checked by their linters.
+"""The files of `ci`: pipelines that run the project's own commands, checked by their linters.
 
-And what every project has for git.
+Also the files that every project has for git.
 """
 
 import re
@@ -56,7 +56,7 @@ def github_job(project: Project, name: str) -> list[str]:
     ids=["github", "gitlab", "none"],
 )
 def test_only_the_chosen_files_are_written(bake: Bake, ci: str, expected: set[str]) -> None:
-    """A project has the files of its own pipeline, and none of another's."""
+    """A project has only the files of its own pipeline."""
     files = {WORKFLOW, DEPENDABOT, PIPELINE, RENOVATE, HOOKS}
 
     assert files & bake(ci=ci).files() == expected
@@ -67,7 +67,7 @@ def test_only_the_chosen_files_are_written(bake: Bake, ci: str, expected: set[st
 def test_the_file_fits_its_schema(
     bake: Bake, ci: str, path: str, schema: list[str], deployment: str
 ) -> None:
-    """What reads the file knows every key in it."""
+    """Every key is one that the file's reader knows."""
     project = bake(**EVERYTHING | {"ci": ci, "deployment": deployment})
 
     project.run("check_jsonschema", "--builtin-schema", *schema, path)
@@ -75,7 +75,7 @@ def test_the_file_fits_its_schema(
 
 @with_and_without_container
 def test_the_workflow_is_safe(bake: Bake, deployment: str) -> None:
-    """zizmor, which knows how workflows are attacked, finds nothing."""
+    """zizmor, a linter for attacks on workflows, finds nothing."""
     project = bake(**EVERYTHING | {"ci": "github", "deployment": deployment})
     done = run(project.path, "zizmor", "--offline", "--no-progress", "--quiet", ".github")
 
@@ -83,7 +83,7 @@ def test_the_workflow_is_safe(bake: Bake, deployment: str) -> None:
 
 
 def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
-    """GitHub gives nothing for a name that it does not know, and no schema sees it."""
+    """Every expression names something that exists; GitHub ignores unknown names silently."""
     workflow = bake(ci="github").read(WORKFLOW)
     steps = load(bake(ci="github"), WORKFLOW)["jobs"]["check"]["steps"]
     asked = re.findall(r"\$\{\{ (.*?) \}\}", workflow)
@@ -98,7 +98,7 @@ def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
 
 
 def test_actions_are_pinned_by_commit(bake: Bake) -> None:
-    """A tag can be moved to other code, a commit cannot; the comment is for people and bots."""
+    """Each action is pinned by its commit, with the version as a comment for people and bots."""
     text = bake(ci="github").read(WORKFLOW)
     used = re.findall(r"uses: (.*)", text)
 
@@ -111,7 +111,7 @@ def test_actions_are_pinned_by_commit(bake: Bake) -> None:
 
 
 def test_the_workflow_may_do_little(bake: Bake) -> None:
-    """A job reads the code and nothing else, and keeps no credentials for what it runs."""
+    """A job may only read the code, and the checkout keeps no credentials."""
     workflow = load(bake(ci="github"), WORKFLOW)
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     checkouts = [step for step in steps if "actions/checkout" in step.get("uses", "")]
@@ -124,7 +124,7 @@ def test_the_workflow_may_do_little(bake: Bake) -> None:
 
 @pytest.mark.parametrize("lowest", PYTHONS)
 def test_each_supported_python_runs_every_check(bake: Bake, lowest: str) -> None:
-    """The project's own commands run on the lowest Python, the newest, and those between."""
+    """The project's own commands run on every Python from the lowest supported to the newest."""
     github = bake(ci="github", python_version=lowest)
     gitlab = load(bake(ci="gitlab", python_version=lowest), PIPELINE)["check"]
     supported = PYTHONS[PYTHONS.index(lowest) :]
@@ -139,7 +139,7 @@ def test_each_supported_python_runs_every_check(bake: Bake, lowest: str) -> None
 
 
 def test_the_audit_lets_nothing_pass_unseen(bake: Bake) -> None:
-    """Both pipelines look up exactly what uv.lock holds, and fail where they cannot."""
+    """Both pipelines audit exactly the packages of uv.lock, and fail if they cannot."""
     commands = github_job(bake(ci="github"), "audit")
     export, audit = commands
 
@@ -164,20 +164,19 @@ def test_the_container_is_checked_where_there_is_one(bake: Bake, deployment: str
 
 
 def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
-    """What wrote uv.lock in one place must be able to read it in another."""
+    """Pipelines and image use one version of uv, which can read its own uv.lock."""
     pattern = r'(?:astral/uv:|UV_VERSION: |version: ")(\d+\.\d+\.\d+)'
-    found = [
-        version
+    found = {
+        path: set(re.findall(pattern, bake(ci=ci).read(path)))
         for ci, path in (("github", WORKFLOW), ("gitlab", PIPELINE), ("none", "Dockerfile"))
-        for version in re.findall(pattern, bake(ci=ci).read(path))
-    ]
+    }
 
-    assert len(found) == 4
-    assert len(set(found)) == 1
+    assert all(len(versions) == 1 for versions in found.values()), found
+    assert len(set.union(*found.values())) == 1, found
 
 
 def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> None:
-    """Everything pinned is watched, and a release is a week old before it is proposed."""
+    """Updates are proposed for everything pinned, a week after each release."""
     updates = load(bake(ci="github"), DEPENDABOT)["updates"]
     renovate = load(bake(ci="gitlab"), RENOVATE)
 
@@ -188,7 +187,7 @@ def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> Non
 
 @pytest.mark.parametrize("tool", ["pre-commit", "prek"])
 def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -> None:
-    """A new project passes its hooks untouched; a file that CI would refuse does not."""
+    """A new project passes its hooks unchanged; a file that CI would reject fails them."""
     directory = bake(**EVERYTHING, ci="github").path
     homes = {"PRE_COMMIT_HOME": str(tmp_path), "PREK_HOME": str(tmp_path)}
     for command in ("git init --quiet", "uv lock --quiet", "git add ."):
@@ -210,7 +209,7 @@ def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -
 
 
 def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
-    """`git add .` takes the example of the settings, and neither the settings nor a cache."""
+    """`git add .` takes the example of the settings, but no settings and no caches."""
     directory = bake().path
     written = {".env", ".env.production", ".venv/a", "dist/a", "src/my_service/__pycache__/a"}
     for name in written:
@@ -225,9 +224,9 @@ def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
 
 
 def test_lines_end_alike_everywhere(bake: Bake) -> None:
-    """A checkout on Windows gives Docker and shells the files as they are."""
+    """A checkout on Windows keeps LF line endings, which Docker and shells need."""
     directory = bake().path
     run(directory, "git", "init", "--quiet")
-    told = run(directory, "git", "check-attr", "text", "eol", "--", "Dockerfile").stdout
+    attributes = run(directory, "git", "check-attr", "text", "eol", "--", "Dockerfile").stdout
 
-    assert told.splitlines() == ["Dockerfile: text: auto", "Dockerfile: eol: lf"]
+    assert attributes.splitlines() == ["Dockerfile: text: auto", "Dockerfile: eol: lf"]

@@ -26,9 +26,9 @@ UPSTREAMS = {
     "two-upstreams": "github=https://api.github.com,my_api=http://localhost:9000/v1",
 }
 
-# All that can be chosen at once, with either pipeline, and nothing of it.
+# Every part together, with either pipeline, and none.
 EXTREMES = [EVERYTHING | {"ci": "github"}, EVERYTHING | {"ci": "gitlab"}, NOTHING]
-# What tells that something was chosen, in a file's name or text.
+# Words that show that something was chosen, in a file's name or text.
 TRACES = {
     "deployment": r"(?i)docker|container|compose|kube|\bpods?\b|\breplicas?\b|\bdeploy\b|\bimage\b",
     "ci": r"\bCI\b|\.github/|GitHub Actions|(?i:gitlab|workflow|pipeline|pre-commit|prek)"
@@ -57,7 +57,7 @@ Pair = frozenset[tuple[str, Value]]
 
 
 def options() -> dict[str, list[Value]]:
-    """Each question with a choice, so that a new one cannot be forgotten here."""
+    """Return each question with its choices, so that a new one cannot be forgotten here."""
     questions = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     asked = {name: default for name, default in questions.items() if not name.startswith("_")}
     choices = {name: default for name, default in asked.items() if isinstance(default, list)}
@@ -95,16 +95,16 @@ def covering_rows() -> list[Row]:
     candidates = [(row, pairs(row)) for row in valid_rows()]
     # Without this the ties would all go to the first values. This seed needs few rows.
     random.Random(3).shuffle(candidates)
-    missing = frozenset[Pair]().union(*(held for _, held in candidates))
+    missing = frozenset[Pair]().union(*(covered for _, covered in candidates))
     chosen = [
         *installed_rows(),
         *(next(row for row, _ in candidates if each.items() <= row.items()) for each in EXTREMES),
     ]
     missing -= frozenset[Pair]().union(*map(pairs, chosen))
     while missing:
-        row, held = max(candidates, key=lambda candidate: len(candidate[1] & missing))
+        row, covered = max(candidates, key=lambda candidate: len(candidate[1] & missing))
         chosen.append(row)
-        missing -= held
+        missing -= covered
     return chosen
 
 
@@ -130,7 +130,7 @@ every_other_combination = pytest.mark.parametrize(
 
 
 def test_every_valid_pair_is_covered() -> None:
-    """Each pair of option values that some valid project has is in one that is tested here."""
+    """Every valid pair of option values is in a project that is tested."""
     valid = {pair for row in valid_rows() for pair in pairs(row)}
     possible = {
         frozenset(((one, first), (two, second)))
@@ -146,7 +146,7 @@ def test_every_valid_pair_is_covered() -> None:
 
 @pytest.mark.parametrize("part", TRACES)
 def test_what_was_not_chosen_leaves_no_trace(bake: Bake, part: str) -> None:
-    """Neither a file nor a word of it, whether all else was chosen or nothing."""
+    """A part that was not chosen leaves no file and no word, whatever else was chosen."""
     traces = {
         name: {
             f"{path}: {match.group()}"
@@ -165,7 +165,7 @@ def test_what_was_not_chosen_leaves_no_trace(bake: Bake, part: str) -> None:
 
 
 def test_what_handlers_import(bake: Bake) -> None:
-    """The default client, an alias for each upstream, the way to name one, and nothing else."""
+    """Handlers import the default client, an alias for each upstream, and `upstream()`."""
     project = bake(upstreams="github=https://api.github.com,my_api=https://api.example.com")
     module = ast.parse(project.read("src/my_service/http_client/__init__.py"))
     defined = {
@@ -181,25 +181,25 @@ def test_what_handlers_import(bake: Bake) -> None:
 
 @every_combination
 def test_what_is_written_is_well_formed(bake: Bake, row: Row) -> None:
-    """No trace of the template is left, and each file can be read by what it is for."""
+    """Each file is free of template tags, and its parser accepts it."""
     project = bake(**row)
     directories = [path for path in project.path.rglob("*") if path.is_dir()]
 
     assert [path for path in directories if not any(path.iterdir())] == []
     assert [
-        f"{name} {trouble}" for name in project.files() for trouble in troubles(project.path / name)
+        f"{name} {fault}" for name in project.files() for fault in faults(project.path / name)
     ] == []
 
 
-def troubles(path: Path) -> Iterator[str]:
-    """What is wrong with a written file."""
+def faults(path: Path) -> Iterator[str]:
+    """Describe what is wrong with a written file."""
     text = path.read_text(encoding="utf-8")
     own = text
     for directory, expression in OWN_EXPRESSIONS.items():
         if directory in path.parts:
             own = re.sub(expression, "", own)
     if LEFT_OVER.search(str(path)) or LEFT_OVER.search(own):
-        yield "holds a tag of the template"
+        yield "contains a tag of the template"
     if text and not re.search(r"[^\n]\n\Z", text):
         yield "does not end in one newline"
     if re.search(r"[ \t\r]$", text, re.MULTILINE):
@@ -216,7 +216,7 @@ def troubles(path: Path) -> Iterator[str]:
 def test_what_is_written_passes_its_own_checks(
     bake: Bake, row: Row, mypy_cache: Path, tmp_path: Path
 ) -> None:
-    """Nothing needs to be reformatted, repaired or skipped."""
+    """A project passes its own format check, lint, types and tests, and skips none."""
     project = bake(**row)
     report = tmp_path / "report.xml"
 
@@ -232,5 +232,5 @@ def test_what_is_written_passes_its_own_checks(
 
 @pytest.fixture(scope="session")
 def mypy_cache(worker_id: str) -> Path:
-    """The libraries are the same in each project, so their types are read once per worker."""
+    """One mypy cache per worker, because all projects use the same libraries."""
     return Path(os.environ.get("MYPY_CACHE_DIR", ROOT / ".mypy_cache"), f"services-{worker_id}")

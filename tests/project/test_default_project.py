@@ -65,7 +65,7 @@ def upstream() -> Iterator[RecordingUpstream]:
 
 @pytest.fixture
 def answer(project: InstalledProject, tmp_path: Path) -> str:
-    """The path of a program with routes of its own, as in the well-known accepted answer."""
+    """The path of the program with the routes of the well-known accepted answer."""
     program = tmp_path / ANSWER.name
     copy_program(ANSWER, program, project.library)
     return str(program)
@@ -76,7 +76,7 @@ def answer(project: InstalledProject, tmp_path: Path) -> str:
     "command", ["ruff format --check .", "ruff check .", "mypy"], ids=["format", "lint", "types"]
 )
 def test_it_passes_its_own_checks(project: InstalledProject, command: str) -> None:
-    """Nothing needs to be repaired before the first commit."""
+    """An installed project passes its own format check, lint and types."""
     done = project.run("uv", "run", *command.split())
 
     assert done.returncode == 0, done.stdout
@@ -84,7 +84,7 @@ def test_it_passes_its_own_checks(project: InstalledProject, command: str) -> No
 
 @on_every_client
 def test_it_passes_its_own_tests(project: InstalledProject, tmp_path: Path) -> None:
-    """The tests that come with a project pass, and none is skipped."""
+    """An installed project passes its own tests, and skips none."""
     report = tmp_path / "report.xml"
     done = project.run("uv", "run", "pytest", f"--junitxml={report}")
     assert done.returncode == 0, done.stdout
@@ -127,7 +127,7 @@ def test_it_answers_over_http(project: InstalledProject, upstream: RecordingUpst
 def test_fifty_calls_open_one_connection(
     project: InstalledProject, upstream: RecordingUpstream
 ) -> None:
-    """A connection is kept and reused, which a client per call cannot do."""
+    """Fifty calls reuse one connection, which a client per call cannot do."""
     with project.start("my-service", APP_UPSTREAMS__HTTPBIN__BASE_URL=upstream.base_url) as service:
         statuses = {service.get("/external").status for _ in range(50)}
 
@@ -151,8 +151,8 @@ def test_python_m_is_the_same_command(project: InstalledProject) -> None:
 def test_everything_the_accepted_answer_does(
     project: InstalledProject, answer: str, upstream: RecordingUpstream
 ) -> None:
-    """The client is made when the loop runs, logged with its id, the same object for each
-    request, used by routes of one's own, here also in a mounted application, and closed."""
+    """The shared client is opened in the lifespan, the same object for every route, also in a
+    mounted application, and closed; both are logged with its id."""
     types = project.run("uv", "run", "--no-sync", "mypy", answer)
     base_url = {"APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url}
     with project.start("python", answer, **base_url) as service:
@@ -183,11 +183,11 @@ def test_everything_the_accepted_answer_does(
 
 @on_every_client
 def test_outside_the_lifespan_is_a_clear_error(project: InstalledProject, answer: str) -> None:
-    """A client that nobody opened is refused with what to do about it, as the answer does."""
+    """Outside the lifespan, a client raises an error that names the lifespan."""
     with project.start("python", answer, "off") as service:
         refused = service.get("/test-call-external")
         service.stop()
-    (told,) = [event for event in service.events if event["level"] == "error"]
+    (event,) = [event for event in service.events if event["level"] == "error"]
 
     assert refused.status == 500
-    assert "lifespan" in told["exception"]
+    assert "lifespan" in event["exception"]

@@ -1,4 +1,4 @@
-"""The repository itself: what is in it, and what must never be."""
+"""The repository's own files: what they contain, and what they never contain."""
 
 import re
 
@@ -43,20 +43,20 @@ NEVER = {
 
 
 def makefile_targets() -> dict[str, str]:
-    """Each target that has a `##` description, with it."""
+    """Return each target that has a `##` description, with it."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     return dict(re.findall(r"(?m)^([a-z]+):.*?## (.+)$", makefile))
 
 
 def test_the_top_level_holds_little() -> None:
-    """Whoever looks in sees only what the layout names."""
+    """The top level contains only the documented files and directories."""
 
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= TOP_LEVEL
 
 
 @pytest.mark.parametrize("pattern", NEVER.values(), ids=NEVER.keys())
 def test_no_file_holds(pattern: str) -> None:
-    """What would break on another machine, or was not finished, is in no tracked file."""
+    """No tracked file depends on one machine, is unfinished, or skips a test."""
 
     found = [
         f"{path.relative_to(ROOT)}: {match.group()!r}"
@@ -68,13 +68,13 @@ def test_no_file_holds(pattern: str) -> None:
 
 
 def test_no_lock_file_is_tracked() -> None:
-    """A lock file names the registry it was made with, so each project makes its own."""
+    """No lock file is tracked, because it would name a registry."""
 
     assert [path for path in tracked() if path.name == "uv.lock"] == []
 
 
 def test_make_help_names_every_command() -> None:
-    """`make` alone shows each command with what it does."""
+    """`make` alone lists every command with its description."""
     phony = re.findall(r"(?m)^\.PHONY: (\w+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
     shown = succeed(ROOT, "make", "--no-print-directory")
 
@@ -83,7 +83,7 @@ def test_make_help_names_every_command() -> None:
 
 
 def test_the_pages_name_commands_that_exist() -> None:
-    """Each `make …` that a page tells to type is one of the Makefile's commands."""
+    """Each `make …` in a page is one of the Makefile's commands."""
     pages = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*.md"))
     named = set(re.findall(r"(?m)(?:^ *|`|\$ )make ([a-z]+)", pages))
 
@@ -91,7 +91,7 @@ def test_the_pages_name_commands_that_exist() -> None:
 
 
 def test_every_requirement_is_locked_with_its_hash() -> None:
-    """`requirements.txt` pins what `requirements.in` names, and nothing without a hash."""
+    """`requirements.txt` pins everything that `requirements.in` names, with hashes."""
     named = re.findall(r"(?m)^([a-z][\w-]*)", (ROOT / "requirements.in").read_text("utf-8"))
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     # Some twice, for one Python and for another.

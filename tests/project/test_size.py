@@ -1,4 +1,4 @@
-"""What an owner has to own stays small: nothing is added unseen."""
+"""The code that an owner must maintain stays small."""
 
 import ast
 import io
@@ -16,7 +16,7 @@ LAYOUT = {
 
 
 def code_lines(path: Path) -> int:
-    """Lines that hold code: neither blank nor only a comment or a docstring."""
+    """Count the lines with code, which are neither blank nor only a comment or a docstring."""
     source = path.read_text(encoding="utf-8")
     code = {
         line
@@ -35,7 +35,7 @@ def code_lines(path: Path) -> int:
 
 @pytest.mark.parametrize(("part", "most"), [("src", 2390), ("tests", 2100)])
 def test_the_default_project_is_small(bake: Bake, part: str, most: int) -> None:
-    """Whoever raises these numbers says in DECISIONS.md what was worth it."""
+    """The default project stays within a number of lines; DECISIONS.md justifies a higher one."""
     lines = {path: code_lines(path) for path in (bake().path / part).rglob("*.py")}
 
     assert sum(lines.values()) <= most, lines

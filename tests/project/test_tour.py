@@ -1,4 +1,4 @@
-"""The README's tour: what it tells an owner to write is written, checked and run."""
+"""The README's tour: its snippets are written into a project, checked and run."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ SETTINGS = re.compile(r"```dotenv\n(.*?)```", re.DOTALL)
     ids=["default", "unusual"],
 )
 def project(bake: Bake, request: pytest.FixtureRequest) -> Project:
-    """A new project whose owner has followed the tour to its end."""
+    """A new project with every step of the tour applied."""
     project = bake(**request.param)
     readme = project.read("README.md")
     for path, text in SNIPPET.findall(readme):
@@ -48,7 +48,7 @@ def project(bake: Bake, request: pytest.FixtureRequest) -> Project:
 
 
 def test_what_the_tour_writes_passes_every_check(project: Project) -> None:
-    """The snippets are formatted and typed like the rest, and their own tests pass."""
+    """The snippets pass the project's format check, lint, types and their own tests."""
     project.run("ruff", "format", "--check", ".")
     project.run("ruff", "check", ".")
     project.run("mypy")
@@ -61,7 +61,7 @@ def test_what_the_tour_writes_passes_every_check(project: Project) -> None:
 
 
 def test_what_the_tour_sets_is_sent(project: Project) -> None:
-    """An upstream that was added by settings alone is there, is called, and gets its headers."""
+    """An upstream added by settings alone is called with its headers."""
     with (
         RecordingUpstream() as upstream,
         project.start(APP_UPSTREAMS__GITHUB__BASE_URL=upstream.base_url) as service,

@@ -46,8 +46,8 @@ class Pair:
         url = f"http://{HOST}:{port}/external"
         return await self._caller.get(url, params={"url": self.upstream.url})
 
-    def told(self, message: str) -> list[int]:
-        """How often each process has said so."""
+    def count(self, message: str) -> list[int]:
+        """Count the message in each process's log."""
         return [
             [event["message"] for event in process.events].count(message)
             for process in self.processes
@@ -113,8 +113,8 @@ async def test_redis_may_go_and_come_back(
     everything: Generated, redis: Redis, how: signal.Signals
 ) -> None:
     """Under load no call is lost, each process says once that Redis went and that it is back."""
-    patience = {"http__pool_timeout_s": 0.2}  # which is less than Redis is given
-    async with pair_of(everything, redis.url, "100000/minute", **patience) as pair:
+    timeout = {"http__pool_timeout_s": 0.2}  # shorter than the timeout for Redis
+    async with pair_of(everything, redis.url, "100000/minute", **timeout) as pair:
         answers: list[httpx.Response] = []
         stop = asyncio.Event()
 
@@ -125,7 +125,7 @@ async def test_redis_may_go_and_come_back(
         loads = [asyncio.create_task(load()) for _ in range(10)]
         await until(lambda: len(answers) > 100)
         redis.send(how)
-        await until(lambda: [1, 1] == pair.told(AWAY))
+        await until(lambda: [1, 1] == pair.count(AWAY))
         served = len(answers)
         await until(lambda: len(answers) > served + 100)
         if how == signal.SIGKILL:
@@ -133,12 +133,12 @@ async def test_redis_may_go_and_come_back(
             redis.start()
         else:
             redis.send(signal.SIGCONT)
-        await until(lambda: [1, 1] == pair.told(BACK))
+        await until(lambda: [1, 1] == pair.count(BACK))
         stop.set()
         await asyncio.gather(*loads)
 
         assert Counter({200: len(answers)}) == Counter(answer.status_code for answer in answers)
-        assert [1, 1] == pair.told(AWAY)
+        assert [1, 1] == pair.count(AWAY)
 
 
 async def test_a_connection_may_be_closed(everything: Generated, redis: Redis) -> None:
@@ -149,7 +149,7 @@ async def test_a_connection_may_be_closed(everything: Generated, redis: Redis) -
         after = [await pair.call() for _ in range(8)]
 
         assert [200] * 4 + [200] * 6 + [503] * 2 == [each.status_code for each in before + after]
-        assert [0, 0] == pair.told(AWAY)
+        assert [0, 0] == pair.count(AWAY)
 
 
 async def test_stopping_waits_for_no_redis(everything: Generated, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_stopping_waits_for_no_redis(everything: Generated, tmp_path: Path
         async with pair_of(everything, redis.url, "10/minute") as pair:
             assert 200 == (await pair.call()).status_code
             assert 200 == (await pair.call()).status_code
-            assert [0, 0] == pair.told(AWAY)
+            assert [0, 0] == pair.count(AWAY)
             redis.send(signal.SIGSTOP)
         levels = {event["level"] for process in pair.processes for event in process.events}
     finally:
@@ -181,7 +181,7 @@ async def test_without_redis_each_process_keeps_the_limit(
         answers = [await pair.call() for _ in range(30)]
 
         assert Counter({200: 20, 503: 10}) == Counter(answer.status_code for answer in answers)
-        assert [1, 1] == pair.told(AWAY)
+        assert [1, 1] == pair.count(AWAY)
 
 
 async def test_a_process_goes_on_from_what_it_sent(everything: Generated, redis: Redis) -> None:
