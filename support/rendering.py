@@ -20,6 +20,7 @@ from support.service import Service
 
 # Every part that can be chosen, with one of the two pipelines; and nothing.
 EVERYTHING: dict[str, object] = {
+    "features": "retry, circuit_breaker, rate_limit, workers",
     "http_library": "httpx2",
     "http_transport": "httpcore",
     "http2": True,
@@ -27,6 +28,7 @@ EVERYTHING: dict[str, object] = {
     "deployment": "kubernetes",
 }
 NOTHING: dict[str, object] = {
+    "features": "",
     "http2": False,
     "telemetry": False,
     "deployment": "none",
