@@ -155,7 +155,7 @@ def report(results: dict[str, Any]) -> str:
         [
             "Processor time of a call; each layer is added around those above it:",
             table(["a call through", "µs", "more"], *rows),
-            f"The whole client costs {full / bare:.2f} times what httpx costs on the transport, and "
+            f"The whole client costs {full / bare:.2f} times what httpx costs on the transport and "
             f"{full / client:.2f} times what the client costs with its innermost layer alone.",
             "Where the time of a whole call goes, as cProfile sees it:",
             table(["package", "share"], *shares),
