@@ -1,10 +1,10 @@
 """What tests use to render the template: `bake` in this process, `cookiecutter` as a command."""
 
-import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,28 @@ import answer_rules
 from support.generated import COMBINATIONS, Generated
 from support.rendering import EVERYTHING, Bake, Cookiecutter, Project, copy_template, render
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
 
 @pytest.fixture(scope="session")
-def shared_directory(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """One directory for all processes of a test run."""
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Build a directory once for all processes of a test run: `once(name, build)`."""
     own = tmp_path_factory.getbasetemp()
-    directory = (own if worker_id == "master" else own.parent) / "shared"
-    directory.mkdir(exist_ok=True)
-    return directory
+    shared = (own if worker_id == "master" else own.parent) / "shared"
+    shared.mkdir(exist_ok=True)
+
+    def once(name: str, build: Callable[[Path], object]) -> Path:
+        directory, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(directory, ignore_errors=True)
+                directory.mkdir()
+                build(directory)
+                done.touch()
+        return directory
+
+    return once
 
 
 @pytest.fixture(scope="session")
@@ -30,20 +44,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bake(template: Path, shared_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+def bake(template: Path, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Render each set of answers once per test run; each call returns a copy of its own."""
 
     def bake(**answers: object) -> Project:
-        name = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
-        rendered = shared_directory / f"project-{name}"
-        if not rendered.exists():
-            building = Path(tempfile.mkdtemp(dir=shared_directory))
-            render(template, building, answers).rename(building / "project")
-            with contextlib.suppress(OSError):  # another process was faster
-                (building / "project").rename(rendered)
+        key = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
         complete = answer_rules.completed(answers)
-        path = tmp_path_factory.mktemp("baked") / str(complete["project_slug"])
-        shutil.copytree(rendered, path, symlinks=True)
+        slug = str(complete["project_slug"])
+        rendered = once(f"rendered-{key}", lambda output: render(template, output, answers))
+        path = tmp_path_factory.mktemp("baked") / slug
+        shutil.copytree(rendered / slug, path, symlinks=True)
         return Project(path, complete)
 
     return bake

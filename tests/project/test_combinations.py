@@ -31,7 +31,7 @@ EXTREMES = [EVERYTHING | {"ci": "github"}, EVERYTHING | {"ci": "gitlab"}, NOTHIN
 # Words that show that something was chosen, in a file's name or text.
 TRACES = {
     "deployment": r"(?i)docker|container|compose|kube|\bpods?\b|\breplicas?\b|\bdeploy\b|\bimage\b",
-    "ci": r"\bCI\b|\.github/|GitHub Actions|(?i:gitlab|workflow|pipeline|pre-commit|prek)"
+    "ci": r"\bCI\b|\.github/|GitHub Actions|(?i:gitlab|workflow|pre-commit|prek)"
     r"|(?i:dependabot|renovate|hadolint|zizmor)",
     "telemetry": r"(?i)telemetry|otel|otlp|prometheus|grafana|/metrics|\bspans?\b|traceparent",
 }

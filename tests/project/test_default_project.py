@@ -2,7 +2,7 @@
 run as a process, called over HTTP and stopped by SIGTERM. On each client combination."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,7 +11,7 @@ import pytest
 
 from support.generated import COMBINATIONS, copy_program
 from support.loopback import RecordingUpstream
-from support.process import run
+from support.process import run, succeed
 from support.service import Service
 
 ANSWER = Path(__file__).with_name("accepted_answer.py")
@@ -38,23 +38,20 @@ class InstalledProject:
 
 @pytest.fixture(scope="module")
 def project(
-    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    template: Path,
+    once: Callable[[str, Callable[[Path], object]], Path],
 ) -> InstalledProject:
     answers: dict[str, str] = request.param
-    parent = tmp_path_factory.mktemp("installed")
-    written = run(
-        parent,
-        "cookiecutter",
-        "--no-input",
-        "--default-config",
-        str(template),
-        *(f"{name}={value}" for name, value in answers.items()),
-    )
-    assert written.returncode == 0, written.stdout
-    project = InstalledProject(parent / "my-service", answers["http_library"])
-    synced = project.run("uv", "sync")
-    assert synced.returncode == 0, synced.stdout
-    return project
+
+    def install(parent: Path) -> None:
+        options = ("--no-input", "--default-config", str(template))
+        given = (f"{name}={value}" for name, value in answers.items())
+        succeed(parent, "cookiecutter", *options, *given)
+        succeed(parent / "my-service", "uv", "sync", UV_PYTHON_DOWNLOADS="never")
+
+    directory = once(f"installed-{'-'.join(answers.values())}", install) / "my-service"
+    return InstalledProject(directory, answers["http_library"])
 
 
 @pytest.fixture

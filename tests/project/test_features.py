@@ -19,7 +19,7 @@ FILES = {
     },
     "workers": {"supervisor.py"},
 }
-# The words that only a project with the feature contains, but for what HTTP itself calls so.
+# Words that only a project with the feature contains, except where they are terms of HTTP itself.
 WORDS = {
     "retry": r"\bretr(y|ies|ied|ying)\b(?!.after)|back.?off|MAX_ATTEMPTS",
     "circuit_breaker": r"breaker|circuit",

@@ -44,7 +44,7 @@ def reports(every_service: dict[str, Generated]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_each_fault_has_its_exception(reports: dict[str, Any], name: str) -> None:
     """Deeper than test_faults.py: the exception of each fault, which decides about a retry."""
-    kinds = {fault: kind for fault, (kind, _) in reports[name]["told"].items()}
+    kinds = {fault: kind for fault, (kind, _) in reports[name]["outcomes"].items()}
 
     assert kinds == NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
 
@@ -66,13 +66,15 @@ def test_idle_connections_are_probed(reports: dict[str, Any], name: str) -> None
 
 def test_no_message_contains_a_query(reports: dict[str, Any]) -> None:
     """Messages contain no URL; aiohttp's own do when a connection breaks while sending a body."""
-    assert [report for report in reports.values() if "secret" in json.dumps(report["told"])] == []
+    assert [
+        report for report in reports.values() if "secret" in json.dumps(report["outcomes"])
+    ] == []
 
 
 def test_transports_agree(reports: dict[str, Any]) -> None:
     """Exceptions and their messages are the same on every transport."""
     reported = {
-        fault: {tuple(report["told"][fault]) for report in reports.values()}
+        fault: {tuple(report["outcomes"][fault]) for report in reports.values()}
         for fault in NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
     }
     # The message depends on whether the write comes before or after the reset.

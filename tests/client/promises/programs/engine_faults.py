@@ -1,4 +1,4 @@
-"""Calls the bare engine through one fault after another, and reports how each is told.
+"""Call the bare engine through every fault, and report the exception of each.
 
 With POST, so that it matters whether the upstream has seen the request.
 """
@@ -89,7 +89,7 @@ def unused_port() -> int:
         return port
 
 
-async def told(client: httpx.AsyncClient, url: str, body: bytes = SMALL) -> list[str]:
+async def outcome_of(client: httpx.AsyncClient, url: str, body: bytes = SMALL) -> list[str]:
     """The name and the message of the exception."""
     try:
         response = await client.post(url, content=body)
@@ -117,29 +117,29 @@ async def main() -> None:
             await client.post(f"{kept.url}/keep-alive-cut")
             keep_alive = probed(kept.url)
             calls = {
-                "refused": told(client, f"http://127.0.0.1:{port}"),
-                "unknown host": told(client, "http://unknown.invalid"),
-                "no room to connect": told(client, f"http://{full}"),
-                "untrusted certificate": told(client, secure.url),
-                "plain text for TLS": told(client, f"https://{plain}"),
-                "silence for TLS": told(client, f"https://{silent}"),
-                **{path: told(client, upstream.url + path) for path in broken},
-                "cut on reuse": told(client, f"{kept.url}/keep-alive-cut"),
-                "reset while sending": told(client, f"http://{rude}", LARGE),
-                "closed at once": told(client, f"http://{shut}/?token=secret"),
-                "closed while sending": told(client, f"http://{shut}/?token=secret", LARGE),
+                "refused": outcome_of(client, f"http://127.0.0.1:{port}"),
+                "unknown host": outcome_of(client, "http://unknown.invalid"),
+                "no room to connect": outcome_of(client, f"http://{full}"),
+                "untrusted certificate": outcome_of(client, secure.url),
+                "plain text for TLS": outcome_of(client, f"https://{plain}"),
+                "silence for TLS": outcome_of(client, f"https://{silent}"),
+                **{path: outcome_of(client, upstream.url + path) for path in broken},
+                "cut on reuse": outcome_of(client, f"{kept.url}/keep-alive-cut"),
+                "reset while sending": outcome_of(client, f"http://{rude}", LARGE),
+                "closed at once": outcome_of(client, f"http://{shut}/?token=secret"),
+                "closed while sending": outcome_of(client, f"http://{shut}/?token=secret", LARGE),
             }
             answers = await asyncio.gather(*calls.values())
             report = dict(zip(calls, answers, strict=True))
             # By itself, since copying so much keeps the loop from others' timeouts.
-            report["body not taken"] = await told(client, f"{upstream.url}/deaf", LARGE)
+            report["body not taken"] = await outcome_of(client, f"{upstream.url}/deaf", LARGE)
             seen = [seen.target for seen in upstream.seen + secure.seen]
             assert kept.connections == 1
     report["refused"][1] = report["refused"][1].replace(str(port), "PORT")
     print(
         json.dumps(
             {
-                "told": report,
+                "outcomes": report,
                 "seen": seen,
                 "requests to the silent": deaf.requests,
                 "keep-alive": keep_alive,

@@ -19,7 +19,7 @@ class Deadline(Layer):
     """
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
-        # A timeout cancels only what waits: without this, a late call would still be sent.
+        # A timeout cancels only a wait: without this check, a late call would still be sent.
         if self.now() >= call.deadline:
             raise DeadlineExceeded("total deadline exceeded before the first attempt")
         try:
