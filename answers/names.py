@@ -33,7 +33,7 @@ DEPENDENCIES = _words(
     prometheus_client propcache protobuf py pycparser pydantic pydantic_core pydantic_settings
     pygments pytest python_dotenv pyyaml redis requests ruff setuptools starlette trustme truststore
     typing_extensions typing_inspection urllib3 uv uv_build uvicorn uvloop watchfiles websockets
-    wrapt_stubs yaml yarl
+    yaml yarl
     """
 )
 # Modules of some Python from 3.11 to 3.14, which the running one may lack.
