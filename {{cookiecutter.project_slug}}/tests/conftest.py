@@ -1,4 +1,4 @@
-"""The fixtures: a clean environment, a real upstream, and what calls it with the defaults."""
+"""The fixtures: a clean environment, a real upstream, and clients with the default settings."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ from .upstream import Upstream
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The event loop that serves, where there is one: its timers and sockets are its own."""
+    """The event loop that the service runs on: its timers and sockets differ from asyncio's."""
     return "asyncio", {"use_uvloop": sys.platform != "win32"}
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the settings of the machine that runs the tests, nor its .env file."""
+    """Hide the settings of the machine that runs the tests, and its .env file."""
     for name in os.environ:
         if name.startswith("APP_") or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
@@ -47,6 +47,6 @@ async def client(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def service(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the service itself, with this one upstream."""
+    """A client of the service, which has this one upstream."""
     async with service_for(upstream) as service:
         yield service
