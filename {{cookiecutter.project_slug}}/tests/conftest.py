@@ -1,5 +1,6 @@
 """The fixtures: a clean environment, a real upstream, and clients with the default settings."""
 
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import {{ cookiecutter.__httpx }}
 import pytest
 
-from .service import client_for, service_for
+from .service import Logged, client_for, service_for
 from .upstream import Upstream
 
 
@@ -29,6 +30,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
 {% endif %}
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
+    """A function that returns the fields of every line with the given message."""
+    caplog.set_level(logging.INFO)
+    return lambda message: [vars(line) for line in caplog.records if line.message == message]
 
 
 @pytest.fixture

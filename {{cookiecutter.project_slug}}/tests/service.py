@@ -1,6 +1,6 @@
 """The service under test: its settings, its clients, and itself inside its lifespan."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from {{ cookiecutter.package_name }}.settings import Settings
 from .upstream import Upstream
 
 Up = Annotated[httpx.AsyncClient, Depends(named("up"))]
+Logged = Callable[[str], list[dict[str, Any]]]
 
 
 def settings_for(upstream: Upstream, **http: Any) -> Settings:

@@ -1,12 +1,8 @@
 """What the well-known answer to "how do I reuse an AsyncClient in FastAPI?" does, this does too."""
 
-import logging
-
-import pytest
-
 from {{ cookiecutter.package_name }}.app import create_app
 
-from .service import add_identity, service_for, serving, settings_for
+from .service import Logged, add_identity, service_for, serving, settings_for
 from .upstream import Upstream
 
 
@@ -23,25 +19,19 @@ async def test_one_client_serves_every_request(upstream: Upstream) -> None:
     assert upstream.connections == 1
 
 
-async def test_clients_live_as_long_as_the_application(
-    upstream: Upstream, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_clients_live_as_long_as_the_application(upstream: Upstream, logged: Logged) -> None:
     """The lifespan opens and closes each client once; both are logged with the client's id."""
-    caplog.set_level(logging.INFO)
     app = add_identity(create_app(settings_for(upstream)))
-    assert caplog.messages == []
+    assert logged("client opened") == []
     async with serving(app) as service:
-        up = (await service.get("/identity")).json()["up"]
+        ids = (await service.get("/identity")).json()
+        assert logged("client closed") == []
 
-    logged = [vars(line) for line in caplog.records if line.message.startswith("client ")]
-    assert [(line["message"], line["upstream"]) for line in logged] == [
-        ("client opened", "default"),
-        ("client opened", "up"),
-        ("client closed", "up"),
-        ("client closed", "default"),
-    ]
-    assert [line["client_id"] for line in logged if line["upstream"] == "up"] == [up, up]
-    assert [line["is_closed"] for line in logged[2:]] == [True, True]
+    opened, closed = logged("client opened"), logged("client closed")
+    both = [("default", ids["default"]), ("up", ids["up"])]
+    assert [(line["upstream"], line["client_id"]) for line in opened] == both
+    assert [(line["upstream"], line["client_id"]) for line in closed] == both[::-1]
+    assert [line["is_closed"] for line in closed] == [True, True]
 
 
 async def test_second_application_has_clients_of_its_own(upstream: Upstream) -> None:

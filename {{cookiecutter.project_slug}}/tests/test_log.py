@@ -75,6 +75,17 @@ def test_objects_are_logged_as_their_own_text(capsys: pytest.CaptureFixture[str]
         assert out.count("\n") == 1
 
 
+def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    """The console format is readable, and has no colours outside a terminal."""
+    out = logged(capsys, "console")
+
+    assert "it's done" in out
+    assert "upstream=up" in out
+    assert "broken\nin two lines" in out
+    assert "\x1b[" not in out
+    assert "s3cret" not in out
+
+
 @pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
 def test_levels_are_colored_on_a_terminal(
     capsys: pytest.CaptureFixture[str],
@@ -87,14 +98,3 @@ def test_levels_are_colored_on_a_terminal(
     monkeypatch.setenv("NO_COLOR", no_color)
 
     assert ("\x1b[31mERROR" in logged(capsys, "console")) == colored
-
-
-def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    """The console format is readable, and has no colours outside a terminal."""
-    out = logged(capsys, "console")
-
-    assert "it's done" in out
-    assert "upstream=up" in out
-    assert "\x1b[" not in out
-    assert "broken\nin two lines" in out
-    assert "s3cret" not in out

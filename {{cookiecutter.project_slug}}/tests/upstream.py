@@ -15,6 +15,13 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote
 
+BROKEN = {
+    "drop": b"",
+    "garbage": b"\x00\x01 this is not HTTP\r\n\r\n",
+    "headers": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 50_000 + b"content-length: 0\r\n\r\n",
+    "short": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthat is all",
+}
+
 
 @dataclass
 class Seen:
@@ -120,21 +127,12 @@ class Upstream:
             case "hang":
                 await reader.read()  # returns when the caller leaves
                 return False
-            case "drop":
+            case "drop" | "garbage" | "headers" | "short":
+                writer.write(BROKEN[behaviour])
                 return False
             case "reset":
                 opened = writer.get_extra_info("socket")
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return False
-            case "garbage":
-                writer.write(b"\x00\x01 this is not HTTP\r\n\r\n")
-                return False
-            case "headers":
-                fields = "".join(f"x-{number}: y\r\n" for number in range(20_000))
-                writer.write(f"HTTP/1.1 200 OK\r\n{fields}content-length: 0\r\n\r\n".encode())
-            case "short":
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthat is all")
-                await writer.drain()
                 return False
             case "drip":
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n")
@@ -169,9 +167,7 @@ class Upstream:
                 return False
             case "surplus":  # sends bytes that no request asked for: with its response, or later
                 _send(writer, 200, b"own")
-                if argument == "later":
-                    await writer.drain()
-                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05 if argument == "later" else 0)
                 _send(writer, 200, b"of nobody")
             case "keep-alive-cut":  # responds, and cuts the connection on its next use
                 if self._calls[request.target] == 2:

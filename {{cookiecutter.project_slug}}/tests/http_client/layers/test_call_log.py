@@ -1,29 +1,16 @@
 import asyncio
-import logging
 import traceback
-from typing import Any
 
 import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 
-from ...service import client_for, settings_for
+from ...service import Logged, client_for, settings_for
 from ...upstream import Upstream
 
 
-@pytest.fixture(autouse=True)
-def log_everything(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-
-
-def calls(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    return [vars(record) for record in caplog.records if record.message == "upstream call"]
-
-
-async def test_each_outcome_is_one_line(
-    upstream: Upstream, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_each_outcome_is_one_line(upstream: Upstream, logged: Logged) -> None:
     """Success, failure, timeout, truncated body and cancellation are one line each."""
     async with client_for(upstream, read_timeout_s=0.05) as client:
         cancelled = asyncio.create_task(client.get("/gate"))
@@ -32,47 +19,31 @@ async def test_each_outcome_is_one_line(
         for path in ["/status/404?secret=1", "/garbage", "/hang", "/short"]:
             await asyncio.gather(client.get(path), return_exceptions=True)
 
-    lines = calls(caplog)
-    assert [(line["path"], line["status"], line.get("error")) for line in lines] == [
+    calls = logged("upstream call")
+    assert [(call["path"], call["status"], call.get("error")) for call in calls] == [
         ("/gate", None, "CancelledError"),  # without its message
         ("/status/404", 404, None),
         ("/garbage", None, "RemoteProtocolError: the response was truncated or is not valid HTTP"),
         ("/hang", None, "ReadTimeout: read timed out"),
         ("/short", 200, "RemoteProtocolError: the response was truncated or is not valid HTTP"),
     ]
-    assert [(line["upstream"], line["attempts"]) for line in lines] == [("up", 1)] * 5
-    assert [line["duration_ms"] > 0 for line in lines] == [True] * 5
+    assert [(call["upstream"], call["attempts"]) for call in calls] == [("up", 1)] * 5
+    assert [call["duration_ms"] > 0 for call in calls] == [True] * 5
 
 
-async def test_line_of_a_stream(
-    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A stream is a success if it was read to its end, and cancelled if its caller left."""
-    async with client.stream("GET", "/chunked/3") as response:
-        await response.aread()
-    async with client.stream("GET", "/drip") as response:
-        await anext(response.aiter_bytes())
-    async with client.stream("HEAD", "/"):
-        pass  # it has no body to read
-
-    logged = [(line["path"], line["status"], line.get("error")) for line in calls(caplog)]
-    assert logged == [("/chunked/3", 200, None), ("/drip", 200, "CancelledError"), ("/", 200, None)]
-
-
-async def test_each_redirect_is_a_call(
-    upstream: Upstream, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_each_redirect_is_a_call(upstream: Upstream, logged: Logged) -> None:
     """A redirect that is rejected does not log the status of the response before it."""
     async with client_for(upstream, follow_redirects=True) as client:
         with pytest.raises(httpx.TransportError):
             await client.get("/status/302?location=http://elsewhere/")
 
-    logged = [(call["status"], call["attempts"]) for call in calls(caplog)]
-    assert logged == [(302, 1), (None, 0)]
+    calls = logged("upstream call")
+    assert [(call["status"], call["attempts"]) for call in calls] == [(302, 1), (None, 0)]
 
 
 async def test_secrets_are_not_logged(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """Neither queries nor credentials reach any logger, or the traceback of an error."""
+    caplog.set_level("INFO")
     async with open_clients(settings_for(upstream)) as clients:
         for path in ("drop", "garbage", "short"):
             secret = upstream.url.replace("//", "//user:s3cret@") + f"/{path}?token=s3cret"

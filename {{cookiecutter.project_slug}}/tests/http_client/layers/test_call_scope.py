@@ -1,4 +1,3 @@
-from collections.abc import Generator
 from datetime import timedelta
 
 import {{ cookiecutter.__httpx }}
@@ -33,18 +32,3 @@ async def test_elapsed_time_of_a_response(client: httpx.AsyncClient) -> None:
 
     assert whole.elapsed > timedelta(0)
     assert streamed.elapsed > timedelta(0)
-
-
-async def test_auth_may_read_the_text(client: httpx.AsyncClient) -> None:
-    """An ``httpx.Auth`` already sees the response with its charset corrected."""
-
-    class Reader(httpx.Auth):
-        requires_response_body = True
-
-        def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
-            response = yield request
-            assert response.text
-
-    response = await client.get("/?content-type=text/plain;charset=zlib", auth=Reader())
-
-    assert response.text == '{"hello": "world"}'

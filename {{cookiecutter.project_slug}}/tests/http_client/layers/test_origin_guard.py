@@ -23,14 +23,16 @@ async def test_other_origins_are_rejected_before_sending(
 async def test_redirects_elsewhere_are_rejected(
     client: httpx.AsyncClient, upstream: Upstream
 ) -> None:
-    """Redirects are not followed by default, and never to another origin."""
+    """Redirects are not followed by default, and then only within the origin."""
     async with Upstream() as other, client_for(upstream, follow_redirects=True) as following:
         path = f"/status/302?location={other.url}"
         assert (await client.get(path)).status_code == 302
         with pytest.raises(URLNotAllowed):
             await following.get(path)
+        followed = await following.get("/status/302?location=/echo")
 
         assert other.connections == 0
+    assert {"transfer-encoding", "content-length"} & followed.json().keys() == set()
 
 
 @pytest.mark.parametrize(("scheme", "port"), [("HTTP", 80), ("HTTPS", 443)])

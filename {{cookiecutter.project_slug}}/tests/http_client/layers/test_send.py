@@ -1,8 +1,7 @@
-import logging
-
 import {{ cookiecutter.__httpx }}
 import pytest
 
+from ...service import Logged
 from ...upstream import Upstream
 
 
@@ -14,19 +13,18 @@ from ...upstream import Upstream
 async def test_request_on_a_stale_connection(
     client: httpx.AsyncClient,
     upstream: Upstream,
-    caplog: pytest.LogCaptureFixture,
+    logged: Logged,
     method: str,
     headers: dict[str, str],
     attempts: int,
 ) -> None:
     """If a kept connection had ended, a request that is safe to repeat is sent again, once."""
-    caplog.set_level(logging.INFO)
     await client.request(method, "/keep-alive-cut", headers=headers)
     try:
         status = (await client.request(method, "/keep-alive-cut", headers=headers)).status_code
     except httpx.RemoteProtocolError:
         status = None
 
-    logged = [vars(each)["attempts"] for each in caplog.records if each.message == "upstream call"]
-    assert (status, logged) == (200 if attempts == 2 else None, [1, attempts])
+    assert status == (200 if attempts == 2 else None)
+    assert [call["attempts"] for call in logged("upstream call")] == [1, attempts]
     assert len(upstream.seen) == 1 + attempts

@@ -1,7 +1,6 @@
 import asyncio
 import contextlib
 import gc
-import logging
 from collections.abc import Awaitable, Callable
 
 import {{ cookiecutter.__httpx }}
@@ -11,7 +10,7 @@ from {{ cookiecutter.package_name }}.http_client.layers.base import Call
 from {{ cookiecutter.package_name }}.http_client.layers.streaming import StreamedBody
 from {{ cookiecutter.package_name }}.http_client.layers.timeouts import DeadlineExceeded
 
-from ...service import client_for, managed_for
+from ...service import Logged, client_for, managed_for
 from ...upstream import Upstream
 
 
@@ -41,8 +40,8 @@ async def close_twice(response: httpx.Response) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "caller", "error"),
     [
-        ("GET", "/chunked/3", read, None),
-        ("HEAD", "/", ignore, None),  # it has no body to read
+        ("GET", "/chunked/3", read, ""),
+        ("HEAD", "/", ignore, ""),  # it has no body to read
         ("GET", "/drip", ignore, "CancelledError"),
         ("GET", "/drip", stop_reading, "CancelledError"),
         ("GET", "/drip", be_cancelled, "CancelledError"),
@@ -52,22 +51,20 @@ async def close_twice(response: httpx.Response) -> None:
 )
 async def test_call_ends_once(
     upstream: Upstream,
-    caplog: pytest.LogCaptureFixture,
+    logged: Logged,
     method: str,
     path: str,
     caller: Callable[[httpx.Response], Awaitable[None]],
-    error: str | None,
+    error: str,
 ) -> None:
     """However the caller leaves a stream, it is one line and one released slot."""
-    caplog.set_level(logging.INFO)
     async with managed_for(upstream) as up:
         with contextlib.suppress(asyncio.CancelledError, httpx.RemoteProtocolError):
             async with up.client.stream(method, path) as response:
                 await caller(response)
         in_flight = up.limit.in_flight
 
-    lines = [vars(each) for each in caplog.records if each.message == "upstream call"]
-    errors = [line["error"].partition(":")[0] if "error" in line else None for line in lines]
+    errors = [call.get("error", "").partition(":")[0] for call in logged("upstream call")]
     assert (errors, in_flight) == ([error], 0)
 
 
