@@ -18,7 +18,7 @@ def restored() -> Iterator[None]:
     root.handlers, root.level = before
 
 
-def logged(capsys: pytest.CaptureFixture[str], format: str) -> str:
+def write_lines(capsys: pytest.CaptureFixture[str], format: str) -> str:
     """Return the lines of three loggers in a request: ours, a library's, and httpx's."""
     logging.config.dictConfig(log.config("INFO", format))
     token = log.request_id.set("the-request")
@@ -34,7 +34,7 @@ def logged(capsys: pytest.CaptureFixture[str], format: str) -> str:
 
 def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Every logger's line is one object, with the request's id and the event's own fields."""
-    lines = [json.loads(line) for line in logged(capsys, "json").splitlines()]
+    lines = [json.loads(line) for line in write_lines(capsys, "json").splitlines()]
 
     done, failed = lines
     assert (done["level"], done["logger"], done["message"]) == ("info", "ours.child", "it's done")
@@ -77,7 +77,7 @@ def test_objects_are_logged_as_their_own_text(capsys: pytest.CaptureFixture[str]
 
 def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     """The console format is readable, and has no colours outside a terminal."""
-    out = logged(capsys, "console")
+    out = write_lines(capsys, "console")
 
     assert "it's done" in out
     assert "upstream=up" in out
@@ -97,4 +97,4 @@ def test_levels_are_colored_on_a_terminal(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", no_color)
 
-    assert ("\x1b[31mERROR" in logged(capsys, "console")) == colored
+    assert ("\x1b[31mERROR" in write_lines(capsys, "console")) == colored

@@ -29,7 +29,8 @@ async def test_call_without_a_slot_is_rejected(upstream: Upstream) -> None:
     async with service_for(upstream, max_connections=1, pool_timeout_s=0.05) as service:
         held = asyncio.create_task(service.get("/external", params={"url": f"{upstream.url}/gate"}))
         await upstream.busy()
-        rejected = await service.get("/external")
+        async with asyncio.timeout(5):
+            rejected = await service.get("/external")
         upstream.gate.set()
 
         assert (await held).status_code == 200

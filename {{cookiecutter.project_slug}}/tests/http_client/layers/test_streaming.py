@@ -27,7 +27,9 @@ async def stop_reading(response: httpx.Response) -> None:
 
 
 async def be_cancelled(response: httpx.Response) -> None:
-    asyncio.get_running_loop().call_later(0.02, asyncio.current_task().cancel)  # type: ignore[union-attr]
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().call_later(0.02, task.cancel)
     await response.aread()
 
 
