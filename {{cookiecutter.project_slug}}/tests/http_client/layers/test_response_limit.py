@@ -1,6 +1,7 @@
 import gzip
 import tracemalloc
 import zlib
+from functools import reduce
 
 import {{ cookiecutter.__httpx }}
 import pytest
@@ -50,6 +51,7 @@ async def test_limit_of_a_call(upstream: Upstream) -> None:
 GZIP = gzip.compress(b"hello ")
 ZLIB = zlib.compress(b"hello ")
 BARE = zlib.compress(b"hello ", wbits=-zlib.MAX_WBITS)
+SIX_TIMES = reduce(lambda body, _: gzip.compress(body), range(6), b"hello ")
 TWO_LINES = "gzip%0D%0Acontent-encoding: deflate"
 
 
@@ -89,7 +91,7 @@ async def test_decoding(
         pytest.param("deflate", BARE[:-2], id="truncated-deflate"),
         pytest.param("gzip, gzip", GZIP, id="once-only"),
         pytest.param("gzip, br", GZIP, id="unexpected"),
-        pytest.param(", ".join(["gzip"] * 6), GZIP, id="six-codings"),
+        pytest.param(", ".join(["gzip"] * 6), SIX_TIMES, id="six-codings"),
     ],
 )
 async def test_undecodable_body(
