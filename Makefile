@@ -7,7 +7,7 @@ PYTHON := $(shell for python in python3.11 python3; do "$$python" -c \
 # Outside of this folder, because cookiecutter copies a template's whole folder at each generation.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME:%=%/.cache),/tmp)/fastapi-upstreams-template/$(firstword $(shell echo "$(CURDIR)" | cksum))
 VENV := $(CACHE)/venv
-MODULES := answer_rules.py hooks support tests $(wildcard benchmarks)
+MODULES := answers hooks support tests $(wildcard benchmarks)
 # Tests that need more than Python, as file:program:Debian package. Where a program is missing, make
 # test prints their names and the command that installs it.
 NEEDS := operations/test_browser.py:chromium:chromium operations/test_kustomize.py:kubectl:kubernetes-client \

@@ -44,7 +44,7 @@ class Redis(Background):
         self.send(signal.SIGKILL)
         self.wait()
 
-    def ask(self, *words: str) -> None:
-        """Give a command, as an operator would."""
+    def ask(self, *words: str) -> list[str]:
+        """Run a command, as an operator would, and return the words of its result."""
         command = ["redis-cli", "-p", str(self.port), *words]
-        succeed(self._directory, *command, REDISCLI_AUTH=PASSWORD)
+        return succeed(self._directory, *command, REDISCLI_AUTH=PASSWORD).split()

@@ -13,13 +13,15 @@ from unittest.mock import patch
 
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 
-import answer_rules
+from answers.features import FEATURES
+from answers.questions import PROJECT_DIRECTORY
 from support.process import clean_environment, execute
 from support.repository import ROOT
 from support.service import Service
 
 # Every part that can be chosen, with one of the two pipelines; and nothing.
 EVERYTHING: dict[str, object] = {
+    "features": ", ".join(FEATURES),
     "http_library": "httpx2",
     "http_transport": "httpcore",
     "http2": True,
@@ -27,12 +29,13 @@ EVERYTHING: dict[str, object] = {
     "deployment": "kubernetes",
 }
 NOTHING: dict[str, object] = {
+    "features": "",
     "http2": False,
     "telemetry": False,
     "deployment": "none",
     "ci": "none",
 }
-PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", answer_rules.PROJECT_DIRECTORY)
+PARTS = ("answers", "cookiecutter.json", "hooks", PROJECT_DIRECTORY)
 
 
 @dataclass(frozen=True)

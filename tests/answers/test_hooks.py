@@ -1,7 +1,5 @@
-"""What the hooks do before and after a project is written, and what they never do."""
+"""What the hooks do before and after generation, and that answers are never code in them."""
 
-import ast
-import json
 import os
 import re
 import shutil
@@ -13,12 +11,10 @@ from unittest.mock import patch
 import pytest
 from cookiecutter.utils import create_env_with_context  # type: ignore[import-untyped]
 
-import answer_rules
+from answers.questions import CONFIGURATION, PROJECT_DIRECTORY, completed
 from support.rendering import Bake, Cookiecutter
 from support.repository import ROOT
 
-# Those that are rendered; pre_prompt.py runs beside the rules, from a copy of the template.
-HOOKS = [ROOT / "hooks" / f"{moment}_gen_project.py" for moment in ("pre", "post")]
 HOSTILE = {
     "project_name": "'''\n__import__('pathlib').Path('owned').touch()\n'''",
     "project_slug": "$(touch owned)`touch owned`; touch owned",
@@ -29,11 +25,26 @@ HOSTILE = {
 }
 
 
+# A filter that lists which revisions the loaded modules belong to.
+WRITTEN_BY = """
+
+def written_by(_: object) -> str:
+    return " ".join(sorted({module.REVISION for module in MODULES}))
+
+
+MODULES = [module for name, module in sys.modules.items() if name.startswith("answers")]
+FILTERS = (*FILTERS, written_by)
+"""
+
+
 def run_hook(
     name: str, project: Path, system: str = os.name, **more: object
 ) -> subprocess.CompletedProcess[str]:
-    """Render a hook and run it in a directory, as cookiecutter does on that system."""
-    context = {"cookiecutter": {**answer_rules.CONFIGURATION, **answer_rules.completed({}), **more}}
+    """Render a hook and run it in a directory, as cookiecutter does on that system.
+
+    Only the standard library can be imported, because hooks run with any Python.
+    """
+    context = {"cookiecutter": {**CONFIGURATION, **completed({}), **more}}
     source = (ROOT / "hooks" / f"{name}.py").read_text(encoding="utf-8")
     script = project.parent / f"rendered_{name}.py"
     template = create_env_with_context(context).from_string(source)
@@ -41,7 +52,7 @@ def run_hook(
         rendered = template.render(**context)
     script.write_text(rendered, encoding="utf-8")
     return subprocess.run(
-        [sys.executable, script],
+        [sys.executable, "-I", "-S", script],
         cwd=project,
         env={"PATH": os.defpath},
         capture_output=True,
@@ -60,7 +71,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A directory of programs, to be somebody's whole PATH."""
+    """A directory for programs, used as the whole PATH."""
     directory = tmp_path / "tools"
     directory.mkdir()
     return directory
@@ -73,7 +84,7 @@ def add_git(tools: Path) -> None:
 
 
 def add_uv(tools: Path, script: str) -> None:
-    """A stand-in for uv, which would call the registry."""
+    """Add a stand-in for uv, which would call the registry."""
     (tools / "uv").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     (tools / "uv").chmod(0o755)
 
@@ -81,32 +92,14 @@ def add_uv(tools: Path, script: str) -> None:
 # --- Both -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hook", HOOKS, ids=lambda path: path.name)
-def test_a_hook_needs_the_standard_library_only(hook: Path) -> None:
-    """It runs with whatever Python runs cookiecutter, and cannot import its neighbours."""
-    imported = {
-        name.partition(".")[0]
-        for node in ast.walk(ast.parse(hook.read_text(encoding="utf-8")))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or "."]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-
-    assert imported <= sys.stdlib_module_names
-
-
 @pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
 @pytest.mark.parametrize("field", HOSTILE)
 def test_an_answer_is_never_code(project: Path, hook: str, field: str) -> None:
-    """However an answer tries to end the literal that it is in, or to be rendered again."""
+    """An answer can neither end the literal that contains it nor be rendered again."""
     done = run_hook(hook, project, **{field: HOSTILE[field]})
 
-    # Nothing is said but what the rules say; a broken literal would be a SyntaxError.
-    assert re.fullmatch(r"(\d answers? that cannot be used:\n.*)?", done.stderr, re.DOTALL)
+    # A broken literal would be a SyntaxError.
+    assert re.fullmatch(r"(\d invalid answers?:\n.*)?", done.stderr, re.DOTALL)
     assert [] == list(project.parent.rglob("owned"))
     assert [] == list(project.iterdir())
 
@@ -114,25 +107,25 @@ def test_an_answer_is_never_code(project: Path, hook: str, field: str) -> None:
 # --- Before ---------------------------------------------------------------------------------
 
 
-def test_the_hook_before_tells_the_same_rules(project: Path) -> None:
-    """A program that renders the template by its own ways meets them here."""
-    refused = run_hook("pre_gen_project", project, **HOSTILE, http2=True)
+def test_the_hook_before_generation_applies_the_same_rules(project: Path) -> None:
+    """They reach programs that render the template in their own way."""
+    rejected = run_hook("pre_gen_project", project, **HOSTILE, http2=True)
     accepted = run_hook("pre_gen_project", project)
 
-    assert 1 == refused.returncode
+    assert 1 == rejected.returncode
     bad = [name for name in HOSTILE if name != "author_name"]  # That one is printable text.
-    assert [*bad, "http_transport"] == re.findall(r"^(\w+): ", refused.stderr, re.MULTILINE)
-    assert "Traceback" not in refused.stderr
+    assert [*bad, "http_transport"] == re.findall(r"^(\w+): ", rejected.stderr, re.MULTILINE)
+    assert "Traceback" not in rejected.stderr
     assert (0, "", "") == (accepted.returncode, accepted.stdout, accepted.stderr)
 
 
 # --- After ----------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_removed_stays(project: Path, tmp_path: Path) -> None:
-    """A hook that fails would take the project with it."""
+def test_a_directory_that_cannot_be_removed_stays(project: Path, tmp_path: Path) -> None:
+    """The hook succeeds all the same; if it failed, cookiecutter would delete the project."""
     (tmp_path / "elsewhere").mkdir()
-    (project / "deploy").symlink_to(tmp_path / "elsewhere")  # which is empty, and no directory
+    (project / "deploy").symlink_to(tmp_path / "elsewhere")  # empty, but not a directory
 
     done = run_hook("post_gen_project", project)
 
@@ -143,7 +136,7 @@ def test_what_cannot_be_removed_stays(project: Path, tmp_path: Path) -> None:
 def test_a_repository_and_a_lock_are_made(
     template: Path, cookiecutter: Cookiecutter, tools: Path
 ) -> None:
-    """With git and uv there is nothing to prepare; then come the commands to type."""
+    """With git and uv the project is ready, and the next commands are printed."""
     add_git(tools)
     add_uv(tools, 'echo "$@" > uv.lock')
 
@@ -162,33 +155,33 @@ def test_a_repository_and_a_lock_are_made(
         "  uv sync\n"
         "  uv run my-service\n"
         "\n"
-        "and call it, in another terminal:\n"
+        "Then call it from another terminal:\n"
         "\n"
         "  curl http://127.0.0.1:8000/external\n"
         "\n"
-        "README.md tells the rest.\n"
+        "See README.md for the rest.\n"
     ) == done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_the_command_to_type_reaches_the_service(bake: Bake) -> None:
-    """It names the port that the service listens at."""
-    hook = (ROOT / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
-    (port,) = re.findall(r"http://127\.0\.0\.1:(\d+)/", hook)
+def test_the_printed_command_reaches_the_service(bake: Bake, project: Path) -> None:
+    """It names the port that the service listens on."""
+    printed = run_hook("post_gen_project", project, _output_dir=".").stdout
+    (port,) = re.findall(r"http://127\.0\.0\.1:(\d+)/", printed)
 
     assert re.search(rf"^    port: .* = {port}$", bake().read("src/my_service/settings.py"), re.M)
 
 
-def test_missing_tools_are_told_with_their_remedy(
+def test_missing_tools_are_reported_with_their_remedy(
     template: Path, cookiecutter: Cookiecutter
 ) -> None:
-    """They cost a convenience, not the project."""
+    """The project is written all the same."""
     done = cookiecutter(template, "--no-input", "upstreams=")
 
     assert (0, "") == (done.returncode, done.stderr)
     assert done.stdout.startswith(
-        "There is no Git repository yet: type `git init` when git is installed.\n"
-        "uv is not installed yet: type `pipx install uv`, or see https://docs.astral.sh/uv\n"
+        "No Git repository was made: install git and run `git init`.\n"
+        "uv is not installed: run `pipx install uv`, or see https://docs.astral.sh/uv\n"
     )
     assert "curl http://127.0.0.1:8000/readyz" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 81
@@ -200,10 +193,10 @@ def test_missing_tools_are_told_with_their_remedy(
     ["exit 2", "kill -9 $$", "exec /bin/sleep 60"],
     ids=["fails", "dies", "takes too long"],
 )
-def test_a_lock_that_cannot_be_made_is_told(
+def test_a_failed_lock_is_reported(
     template: Path, cookiecutter: Cookiecutter, tools: Path, tmp_path: Path, script: str
 ) -> None:
-    """The project stays, the wait is bounded, and the next command is the remedy."""
+    """The project stays, the wait is bounded, and the message names the next command."""
     impatient = tmp_path / "impatient"
     shutil.copytree(template, impatient)
     hook = impatient / "hooks" / "post_gen_project.py"
@@ -215,14 +208,14 @@ def test_a_lock_that_cannot_be_made_is_told(
     done = cookiecutter(impatient, "--no-input", env={"PATH": str(tools)})
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "That failed. `uv sync` will lock them, and say what is wrong.\n" in done.stdout
+    assert "Locking failed. Run `uv sync` to lock them, or to see the error.\n" in done.stdout
     assert (cookiecutter.cwd / "my-service" / "pyproject.toml").is_file()
 
 
 def test_a_repository_is_not_made_inside_another(
     template: Path, cookiecutter: Cookiecutter, tools: Path
 ) -> None:
-    """A service in a repository of many is a directory of it."""
+    """In a monorepo, the project is a directory of the existing repository."""
     add_git(tools)
     (cookiecutter.cwd / ".git").mkdir()
 
@@ -231,7 +224,7 @@ def test_a_repository_is_not_made_inside_another(
 
 
 def test_the_hooks_can_run_again(template: Path, cookiecutter: Cookiecutter, tools: Path) -> None:
-    """What is there is left alone: the lock, the repository, and files that nobody wrote for it."""
+    """Existing files stay unchanged: the lock, the repository, and the owner's own."""
     add_git(tools)
     add_uv(tools, "echo again >> uv.lock")
     assert 0 == cookiecutter(template, "--no-input", env={"PATH": str(tools)}).returncode
@@ -251,7 +244,7 @@ def test_the_hooks_can_run_again(template: Path, cookiecutter: Cookiecutter, too
 
 
 def test_the_hooks_change_no_file(template: Path, cookiecutter: Cookiecutter) -> None:
-    """What is written needs no repair: with the hooks refused it is the same, byte for byte."""
+    """With the hooks refused, every file is the same, byte for byte."""
     options = ("--no-input", "deployment=none", "ci=none")
 
     assert 0 == cookiecutter(template, *options, "-o", "with").returncode
@@ -271,42 +264,39 @@ def test_the_hooks_change_no_file(template: Path, cookiecutter: Cookiecutter) ->
 
 
 def test_nothing_is_prepared_for_cruft(project: Path) -> None:
-    """An update writes projects to compare them, where a repository or a lock would differ."""
+    """cruft renders projects to compare them, where a repository or a lock would differ."""
     done = run_hook("post_gen_project", project)
 
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
     assert [] == list(project.iterdir())
 
 
-def test_two_revisions_in_one_process(template: Path, tmp_path: Path) -> None:
-    """cruft renders the old and the new template in one process: each by its own rules."""
-    revisions = {"old": "httpx", "new": "requests"}
-    for name, library in revisions.items():
-        shutil.copytree(template, tmp_path / name)
-        configuration = tmp_path / name / "cookiecutter.json"
-        answers = json.loads(configuration.read_text(encoding="utf-8"))
-        answers["__httpx"] = f"{{{{ '{library}' | shout }}}}"
-        configuration.write_text(json.dumps(answers), encoding="utf-8")
-        rules = tmp_path / name / "answer_rules.py"
-        text = rules.read_text(encoding="utf-8")
-        new = text.replace(
-            "def python_string(",
-            f"def shout(text: str) -> str:\n    return text + '{name}'\n\n\ndef python_string(",
-        )
-        rules.write_text(
-            new.replace(
-                "parse_upstreams, python_string,", "parse_upstreams, shout, python_string,"
-            ),
-            encoding="utf-8",
-        )
-        directory = tmp_path / name / answer_rules.PROJECT_DIRECTORY
-        shutil.rmtree(directory)
-        directory.mkdir()
-        (directory / "library.txt").write_text("{{ cookiecutter.__httpx }}", encoding="utf-8")
+@pytest.mark.parametrize("directory", ["{}", "both"], ids=["two directories", "one directory"])
+def test_two_revisions_in_one_process(template: Path, tmp_path: Path, directory: str) -> None:
+    """cruft renders two revisions in one process: each gets its own rules, in every module."""
+    revisions = ("old", "new")
+    for revision in revisions:
+        copy = shutil.copytree(template, tmp_path / "revisions" / revision)
+        modules = [*(copy / "answers").glob("*.py")]
+        assert len(modules) > 10
+        for module in modules:
+            text = module.read_text(encoding="utf-8")
+            module.write_text(f"{text}\nREVISION = {revision!r}\n", encoding="utf-8")
+        extension = copy / "answers" / "extension.py"
+        with extension.open("a", encoding="utf-8") as file:
+            file.write(WRITTEN_BY)
+        inner = copy / PROJECT_DIRECTORY
+        shutil.rmtree(inner)
+        inner.mkdir()
+        (inner / "answers.txt").write_text("{{ 0 | written_by }}", encoding="utf-8")
+        for path in copy.rglob("*"):
+            os.utime(path, (0, 0))
     script = (
-        "import sys; from cookiecutter.main import cookiecutter\n"
-        "for name in ('old', 'new'):\n"
-        "    cookiecutter(name, no_input=True, output_dir='from-' + name, accept_hooks=False)\n"
+        "import shutil, sys; from cookiecutter.main import cookiecutter\n"
+        f"for name in {revisions}:\n"
+        f"    used = {directory!r}.format(name)\n"
+        "    shutil.copytree(f'revisions/{name}', used, dirs_exist_ok=True)\n"
+        "    cookiecutter(used, no_input=True, output_dir=f'from-{name}', accept_hooks=False)\n"
     )
 
     subprocess.run(
@@ -317,7 +307,7 @@ def test_two_revisions_in_one_process(template: Path, tmp_path: Path) -> None:
         timeout=60,
     )
 
-    assert {"old": "httpxold", "new": "requestsnew"} == {
-        name: (tmp_path / f"from-{name}" / "my-service" / "library.txt").read_text("utf-8")
+    assert [["old"], ["new"]] == [
+        (tmp_path / f"from-{name}" / "my-service" / "answers.txt").read_text("utf-8").split()
         for name in revisions
-    }
+    ]

@@ -1,4 +1,4 @@
-"""What the documents show of a terminal is what a person sees there."""
+"""The documents show terminal sessions exactly as they happen."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ PROGRAMS = {
 
 
 def sessions() -> dict[str, str]:
-    """Each block of a document that begins with a prompt, by its commands."""
+    """Each block of a document that starts with a prompt, by its commands."""
     found: dict[str, str] = {}
     for document in ("README.md", "docs/messages.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ SESSIONS = sessions()
 
 @pytest.fixture
 def home(template: Path, tmp_path: Path) -> Path:
-    """A home with the template under git, an empty place to work, and few programs."""
+    """A home with the template under git, an empty working directory, and few programs."""
     shutil.copytree(template, tmp_path / "template")
     person = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
     for command in (("init", "--quiet"), ("add", "."), (*person, "commit", "--quiet", "-m", "It")):
@@ -49,15 +49,15 @@ def home(template: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_family_of_messages_is_shown() -> None:
-    """The block in the README, and those in docs/messages.md."""
+def test_every_session_is_found() -> None:
+    """README.md has one, docs/messages.md six."""
 
     assert 7 == len(SESSIONS)
 
 
 @pytest.mark.parametrize("session", SESSIONS.values(), ids=SESSIONS.keys())
 def test_a_session_shows_what_happens(home: Path, session: str) -> None:
-    """Every command of it is run; what `cat` shows is there before."""
+    """Every command is run; a file that `cat` prints is written first."""
     happened = ""
     for step in session.removeprefix(PROMPT).split(f"\n{PROMPT}"):
         command, _, shown = step.partition("\n")
@@ -65,7 +65,7 @@ def test_a_session_shows_what_happens(home: Path, session: str) -> None:
             file = Path(command.removeprefix("cat ").replace("~", str(home)))
             (home / "work" / file).write_text(f"{shown}\n", encoding="utf-8")
         done = run(home / "work", "/bin/sh", "-c", command, HOME=str(home), PATH=f"{home}/bin")
-        told = done.stdout.replace(str(home), "~").replace(sysconfig.get_path("purelib"), "…")
-        happened += f"{PROMPT}{command}\n{told}"
+        printed = done.stdout.replace(str(home), "~").replace(sysconfig.get_path("purelib"), "…")
+        happened += f"{PROMPT}{command}\n{printed}"
 
     assert session == happened

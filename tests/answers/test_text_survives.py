@@ -1,4 +1,4 @@
-"""Answers are data: they arrive as they were given, whatever they look like, and never as code."""
+"""Answers are data: they arrive as they were given and are never run as code."""
 
 import ast
 import shutil
@@ -13,16 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from answer_rules import (
-    PROJECT_DIRECTORY,
-    QUESTIONS,
-    Upstream,
-    markdown_text,
-    parse_upstreams,
-    problems,
-    python_string,
-    toml_string,
-)
+from answers.features import FEATURES
+from answers.filters import markdown_text, python_string, toml_string
+from answers.questions import PROJECT_DIRECTORY, QUESTIONS
+from answers.rules import find_problems
+from answers.upstreams import Upstream, parse_upstreams
 from support.rendering import Bake, Cookiecutter
 
 AWKWARD = {
@@ -88,19 +83,20 @@ GOOD: dict[str, list[str]] = {
         "x=https://example.com.",
         f"{'a' * 20}=https://{'b' * 63}.example",
     ],
+    "features": ["", " ", " workers ,retry", "rate_limit", ", ".join(FEATURES)],
 }
 
 
 # --- The filters ----------------------------------------------------------------------------
 
-printable = st.text(max_size=200).filter(lambda text: not problems({"description": text}))
+printable = st.text(max_size=200).filter(lambda text: not find_problems({"description": text}))
 
 
 @given(printable)
 @example("\\")
 @example("'\"")
 def test_a_python_string_is_the_text(text: str) -> None:
-    """As a literal of one line, in source that names no code."""
+    """It is a literal on one line."""
     source = python_string(text)
 
     assert text == ast.literal_eval(source)
@@ -117,7 +113,7 @@ def test_a_toml_string_is_the_text(text: str) -> None:
 
 
 class Text(HTMLParser):
-    """What a page shows, and the tags that make it."""
+    """The text that a page shows, and its tags."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -148,7 +144,7 @@ class Text(HTMLParser):
     | st.sampled_from(list(AWKWARD.values()))
 )
 def test_markdown_shows_the_text(place: str, tags: set[str], text: str) -> None:
-    """And makes nothing of it: no link, no emphasis, no HTML."""
+    """It adds no link, no emphasis and no HTML."""
     markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
     page = Text(markdown.render(place.format(markdown_text(text))))
@@ -168,8 +164,8 @@ def test_markdown_shows_the_text(place: str, tags: set[str], text: str) -> None:
         ("👩‍💻", '"👩\\u200d💻"'),
     ],
 )
-def test_a_python_string_is_written_as_by_hand(text: str, expected: str) -> None:
-    """Double quotes unless the other ones need fewer escapes, and letters as they are."""
+def test_a_python_string_looks_handwritten(text: str, expected: str) -> None:
+    """With double quotes unless single ones need fewer escapes, and letters unescaped."""
 
     assert expected == python_string(text)
 
@@ -217,7 +213,7 @@ PROBE = {
 
 @pytest.fixture(scope="session")
 def probe(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same questions and hooks, for a project that only repeats the answers."""
+    """The same questions and hooks, with a project that only repeats the answers."""
     probe = tmp_path_factory.mktemp("probe") / "probe"
     shutil.copytree(template, probe, ignore=shutil.ignore_patterns(PROJECT_DIRECTORY))
     (probe / PROJECT_DIRECTORY).mkdir()
@@ -227,7 +223,7 @@ def probe(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows() -> Iterator[dict[str, str]]:
-    """All awkward answers, a few at a time: each text once as a name and once as a description."""
+    """All awkward answers in few rows: each text once as a name and once as a description."""
     texts = list(AWKWARD.values())
     for number in range(0, len(texts), 2):
         row = {
@@ -273,18 +269,8 @@ def test_awkward_answers_on_the_command_line(
     assert cookiecutter.written().isdisjoint({"owned"})
 
 
-def test_sixty_awkward_answers_arrive() -> None:
-    """The test above uses both tables whole."""
-
-    assert 60 <= len(AWKWARD) + sum(map(len, GOOD.values()))
-    assert set(AWKWARD.values()) == {row["project_name"] for row in ROWS} | {
-        row["description"] for row in ROWS
-    }
-    assert all(set(good) <= {row.get(field) for row in ROWS} for field, good in GOOD.items())
-
-
-def test_awkward_answers_from_a_configuration(probe: Path, cookiecutter: Cookiecutter) -> None:
-    """A person's own defaults are text as well, numbers too."""
+def test_awkward_answers_from_a_config(probe: Path, cookiecutter: Cookiecutter) -> None:
+    """A user's own defaults arrive as text, numbers too."""
     (cookiecutter.home / ".cookiecutterrc").write_text(
         "default_context: {project_name: 2026, author_name: \"{'x'} # \\\\ 🚀\"}", encoding="utf-8"
     )
@@ -314,7 +300,7 @@ def test_awkward_answers_from_a_configuration(probe: Path, cookiecutter: Cookiec
     ids=ascii,
 )
 def test_a_service_keeps_the_text(bake: Bake, text: str) -> None:
-    """It is in the project's metadata and in the API's description, and passes its own checks."""
+    """The metadata and the API's description contain it, and the project passes its checks."""
     project = bake(
         project_name=text,
         project_slug="kept",
@@ -337,7 +323,7 @@ def test_a_service_keeps_the_text(bake: Bake, text: str) -> None:
 
 
 def test_the_longest_names_fit(bake: Bake) -> None:
-    """Names as long as they may be do not make a line that must be wrapped."""
+    """Names of the maximum length make no line that must be wrapped."""
     project = bake(
         project_slug="s" * 64,
         package_name="p" * 40,
@@ -352,7 +338,7 @@ def test_the_longest_names_fit(bake: Bake) -> None:
 @settings(max_examples=10, deadline=None)
 @given(name=printable.filter(str.strip), description=printable)
 def test_any_text_survives_in_a_service(bake: Bake, name: str, description: str) -> None:
-    """Whatever can be printed arrives in the metadata as it was given."""
+    """Any printable text arrives in the metadata unchanged."""
     project = bake(project_name=name, project_slug="kept", description=description)
     metadata = project.toml("pyproject.toml")["project"]
 

@@ -1,4 +1,4 @@
-"""A project follows its template with cruft, and keeps what its owner did to it."""
+"""cruft updates a project from its template and keeps the owner's edits."""
 
 import json
 import os
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import answer_rules
+from answers.features import FEATURES
+from answers.questions import PROJECT_DIRECTORY, completed
 from support.process import clean_environment
 from support.rendering import Project
 
@@ -18,6 +19,7 @@ EVERYTHING = {
     "project_name": 'Karten & "Wege" #1',
     "description": "It's C:\\maps, 100 % `done`: 地図 🚀",
     "upstreams": "maps=https://maps.example.com/v1,github=https://api.github.com",
+    "features": ", ".join(FEATURES),
     "license": "Apache-2.0",
     "http_library": "httpx2",
     "http_transport": "httpcore",
@@ -30,7 +32,7 @@ EVERYTHING = {
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with git and cruft, who keeps the template and a project of it."""
+    """A user of git and cruft, with the template and a project in their home."""
 
     home: Path
 
@@ -86,23 +88,27 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def change_the_template(template: Path) -> None:
-    """What a later revision may do: change, add and remove files, rules and filters."""
-    inner = template / answer_rules.PROJECT_DIRECTORY
+    """Change, add and remove files, rules and filters, as a later revision may."""
+    inner = template / PROJECT_DIRECTORY
     package = inner / "src" / "{{cookiecutter.package_name}}"
-    edit(package / "http_client" / "retry.py", "_MOST_SAVED = 10.0\n", "_MOST_SAVED = 20.0\n")
+    (retry,) = (package / "http_client" / "layers").glob("*}retry.py*")
+    edit(retry, "_MOST_SAVED = 10.0\n", "_MOST_SAVED = 20.0\n")
     edit(inner / "README.md", "## Configure\n", "## Settings\n")
     (package / "news.py").write_text(
         '"""{{ cookiecutter.project_name | shout }}"""\n', encoding="utf-8"
     )
     (inner / "tests" / "test_docs.py").unlink()
     edit(template / "cookiecutter.json", '"ci": [', '"colour": "red",\n  "ci": [')
-    rules = template / "answer_rules.py"
+    answers = template / "answers"
+    rules = answers / "rules.py"
     edit(rules, '"description": (', '"colour": (lambda _: None, str),\n    "description": (')
-    edit(rules, "parse_upstreams, python_string,", "parse_upstreams, shout, python_string,")
+    (answers / "shouting.py").write_text(
+        "def shout(text: str) -> str:\n    return text.upper()\n", encoding="utf-8"
+    )
     edit(
-        rules,
-        "def python_string(",
-        "def shout(text: str) -> str:\n    return text.upper()\n\n\ndef python_string(",
+        answers / "extension.py",
+        "FILTERS = (\n",
+        "from .shouting import shout\n\nFILTERS = (\n    shout,\n",
     )
 
 
@@ -114,7 +120,7 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
     created = person.create(**answers)
     assert (0, "") == (created.returncode, created.stderr)
     assert "is ready. Start it:" in created.stdout
-    complete = answer_rules.completed(answers)
+    complete = completed(answers)
     project = Project(person.home / str(complete["project_slug"]), complete)
     person.commit(project.path)
     in_project = project.path
@@ -124,7 +130,8 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
 
     # The owner's work, in files that the template will change and in others.
     edit(in_project / "README.md", "## Deploy\n", "## Whom to call\n\nAnn.\n\n## Deploy\n")
-    edit(project.package / "http_client" / "retry.py", "_DISCARD_S = 0.1\n", "_DISCARD_S = 0.2\n")
+    layers = project.package / "http_client" / "layers"
+    edit(layers / "retry.py", "_DISCARD_S = 0.1\n", "_DISCARD_S = 0.2\n")
     (project.package / "own.py").write_text('"""Mine."""\n', encoding="utf-8")
     (in_project / "tests" / "test_log.py").unlink()
     person.commit(in_project)
@@ -142,14 +149,14 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
     assert {
         " M .cruft.json",
         "M  README.md",
-        f"M  {package}/http_client/retry.py",
+        f"M  {package}/http_client/layers/retry.py",
         f"A  {package}/news.py",
         "D  tests/test_docs.py",
     } == set(changed)
     readme = project.read("README.md")
     assert "## Whom to call" in readme
     assert "## Settings" in readme
-    retry = project.read(f"{package}/http_client/retry.py")
+    retry = project.read(f"{package}/http_client/layers/retry.py")
     assert "_MOST_SAVED = 20.0" in retry
     assert "_DISCARD_S = 0.2" in retry
     assert f'"""{str(complete["project_name"]).upper()}"""\n' == project.read(f"{package}/news.py")
@@ -159,22 +166,28 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
 
 
 def test_bad_answers_to_cruft(person: Person) -> None:
-    """They are told as to cookiecutter, without a traceback, and with cruft's own command."""
-    refused = person.create(package_name="json", http_libary="httpx2", description="It's $HOME")
+    """They are reported without a traceback, and with a cruft command that works."""
+    rejected = person.create(
+        package_name="json",
+        http_libary="httpx2",
+        description="It's $HOME",
+        features="retry, Retry",
+    )
 
-    assert (1, "") == (refused.returncode, refused.stdout)
-    assert refused.stderr.startswith(
-        "2 answers that cannot be used:\n"
+    assert (1, "") == (rejected.returncode, rejected.stdout)
+    assert rejected.stderr.startswith(
+        "3 invalid answers:\n"
         "\n"
         "http_libary: is not a question of this template (got 'httpx2'). Try: http_library=httpx2\n"
         "package_name: is a module of Python's standard library (got 'json'). Try: json_service\n"
+        "features: an entry is repeated (got 'Retry'). Try: leaving it out\n"
     )
     assert ["template"] == [path.name for path in person.home.iterdir()]
 
     accepted = person.run(
         "sh",
         "-c",
-        refused.stderr.splitlines()[-1].replace(
+        rejected.stderr.splitlines()[-1].replace(
             "cruft ", f"{Path(sys.executable).with_name('cruft')} ", 1
         ),
     )
@@ -185,34 +198,35 @@ def test_bad_answers_to_cruft(person: Person) -> None:
         "package_name": "json_service",
         "http_library": "httpx2",
         "description": "It's $HOME",
+        "features": "retry",
     }.items() <= stored["context"]["cookiecutter"].items()
 
 
-def test_an_answer_that_a_later_rule_refuses(person: Person) -> None:
-    """The update says which, and takes the one that it suggests."""
+def test_an_answer_that_a_later_rule_rejects(person: Person) -> None:
+    """The update reports it, and suggests a command with a valid one."""
     assert 0 == person.create(package_name="gizmo").returncode
     project = person.home / "my-service"
     person.commit(project)
-    edit(person.template / "answer_rules.py", '{"conftest",', '{"conftest", "gizmo",')
+    edit(person.template / "answers" / "names.py", '{"conftest",', '{"conftest", "gizmo",')
     person.commit(person.template)
 
-    refused = person.cruft("update", "--skip-apply-ask", cwd=project)
+    rejected = person.cruft("update", "--skip-apply-ask", cwd=project)
 
-    assert (1, "") == (refused.returncode, refused.stdout)
-    assert "package_name: is a name that the tests use (got 'gizmo')" in refused.stderr
+    assert (1, "") == (rejected.returncode, rejected.stdout)
+    assert "package_name: is a name that the project's tests use (got 'gizmo')" in rejected.stderr
     assert "" == person.run("git", "status", "--porcelain", cwd=project).stdout
-    suggested = refused.stderr.splitlines()[-1]
+    suggested = rejected.stderr.splitlines()[-1]
     assert suggested == 'cruft update --variables-to-update \'{"package_name": "gizmo_service"}\''
 
 
-def test_nothing_written_tells_where_it_was_made(person: Person) -> None:
-    """Neither the machine's paths nor its user are in a project, and writing it twice is the same.
+def test_projects_do_not_depend_on_where_they_are_made(person: Person) -> None:
+    """No file contains the machine's paths or user, and the same answers give the same files.
 
-    But for `.cruft.json`, where cruft keeps the address of the template.
+    The exception is `.cruft.json`, where cruft stores the template's address.
     """
     assert 0 == person.create(**EVERYTHING).returncode
     first = person.home / "first"
-    made = person.home / str(answer_rules.completed(EVERYTHING)["project_slug"])
+    made = person.home / str(completed(EVERYTHING)["project_slug"])
     made.rename(first)
     assert 0 == person.create(**EVERYTHING).returncode
 

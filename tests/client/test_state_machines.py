@@ -1,7 +1,7 @@
-"""Limit, deadline, retry, breaker and attempt timeout together, as a service stacks them: calls
-arrive, are answered, fail, are cancelled and left open in every order that hypothesis thinks of.
+"""All layers of a client together, under random schedules of calls, cancellations and waits.
 
-The one place where the pool is a fake: it is the layers' logic that is explored here.
+The connection pool is a fake, because the layers' logic is explored here. To see how many schedules
+reach each event: ``pytest --hypothesis-show-statistics``.
 """
 
 import asyncio
@@ -14,16 +14,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from support.rendering import Bake
-from support.scripted_engine import BROKEN, NEVER_SENT, Answer, Call, ScriptedEngine, chunk, pause
+from support.scripted_transport import (
+    BROKEN,
+    NEVER_SENT,
+    Answer,
+    ScriptedCall,
+    ScriptedTransport,
+    chunk,
+    pause,
+)
 from support.virtual_time import VirtualTimeLoop
 
-# Few, and fractions that binary numbers hold exactly: much then happens at the same instant.
+# A few values that floats represent exactly, so that many events happen at the same instant.
 TIMES = st.sampled_from([0, 0.5, 1, 2, 4])
-# More than the scripts, the timeouts and the care for streams left open take together.
+# Longer than scripts, timeouts and the closing of abandoned streams take together.
 LONG_S = 500
 # For each way to make a call: method, headers, and whether it must not be repeated.
 REQUESTS: dict[str, tuple[str, dict[str, str], bool]] = {
@@ -36,20 +44,20 @@ REQUESTS: dict[str, tuple[str, dict[str, str], bool]] = {
 
 @dataclass(frozen=True)
 class Arrive:
-    """Some calls are made."""
+    """Make some calls."""
 
     calls: int
     request: str
     reader: str
-    """How its caller treats the response."""
+    """How the caller treats the response."""
     pace_s: float
-    """Time that the caller takes after each chunk."""
+    """How long the caller works after each chunk."""
     answers: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """One of the pending calls is cancelled; the second time while it cleans up after the first."""
+    """Cancel one of the pending calls; a second time while it cleans up after the first."""
 
     which: int
     turns_until_again: int | None
@@ -57,18 +65,20 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Turn:
-    """The event loop runs so often, and no time passes."""
+    """Run the event loop some turns while no time passes."""
 
     turns: int
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Time passes; before that what nobody holds any more may be collected."""
+    """Let time pass; optionally collect garbage first."""
 
     seconds: float
     collect: bool
 
+
+Step = Arrive | Cancel | Turn | Wait
 
 SETTINGS = st.fixed_dictionaries(
     {
@@ -111,40 +121,38 @@ ARRIVALS = st.builds(
     pace_s=TIMES,
     answers=st.lists(ANSWERS, min_size=1, max_size=3).map(tuple),
 )
-SCHEDULES = st.lists(
-    st.one_of(
-        ARRIVALS,
-        ARRIVALS,  # twice, so that most of what else happens meets some
-        st.builds(
-            Cancel,
-            which=st.integers(0, 9),
-            turns_until_again=st.sampled_from([None, 0, 1, 2]),
-        ),
-        st.builds(Turn, turns=st.integers(1, 4)),
-        st.builds(Wait, seconds=st.sampled_from([0.25, 0.5, 1, 2, 8]), collect=st.booleans()),
+INTERRUPTIONS = st.one_of(
+    st.builds(
+        Cancel,
+        which=st.integers(0, 9),
+        turns_until_again=st.sampled_from([None, 0, 1, 2]),
     ),
-    min_size=8,
-    max_size=24,
+    st.builds(Turn, turns=st.integers(1, 4)),
+    st.builds(Wait, seconds=st.sampled_from([0.25, 0.5, 1, 2, 8]), collect=st.booleans()),
 )
+# In rounds that begin with an arrival, so that interruptions meet calls in flight.
+SCHEDULES = st.lists(
+    st.tuples(ARRIVALS, st.lists(INTERRUPTIONS, max_size=3)), min_size=3, max_size=9
+).map(lambda rounds: [step for arrival, others in rounds for step in (arrival, *others)])
 
 
 @dataclass(frozen=True)
 class ExploredService:
-    """What is explored of a rendered service."""
+    """The modules of a rendered service that are explored."""
 
     httpx: Any
-    clients: Any
-    errors: Any
+    pipeline: Any
     settings: Any
+    circuit_breaker: Any
     logged: list[int] = field(default_factory=list)
-    """The numbers of the calls that it has logged."""
+    """The numbers of the calls in its call log."""
 
 
 @dataclass
 class Made:
     """A call that was made, and the task that makes it."""
 
-    call: Call
+    call: ScriptedCall
     task: asyncio.Task[bytes | None]
     pace_s: float
     cancelled_at: float | None = None
@@ -152,11 +160,11 @@ class Made:
 
 
 class CallerError(Exception):
-    """A caller's own mistake while it reads a response."""
+    """A caller's own error while it reads a response."""
 
 
 class Exploration:
-    """A managed client on a scripted engine, and the calls made with it."""
+    """A client on a scripted transport, and the calls made with it."""
 
     def __init__(self, service: ExploredService, chosen: dict[str, Any], closing_s: float) -> None:
         self.loop = VirtualTimeLoop()
@@ -164,21 +172,26 @@ class Exploration:
         self.loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
         self.service = service
         service.logged.clear()
-        self.settings = service.settings.UpstreamSettings(
-            base_url="http://upstream.invalid", **chosen
-        )
-        self.engine = ScriptedEngine(
+        upstream = {"base_url": "http://upstream.invalid", **chosen}
+        self._all_settings = service.settings.Settings(upstreams={"upstream": upstream})
+        self.settings = self._all_settings.upstreams["upstream"]
+        self.transport = ScriptedTransport(
             service.httpx, chosen["max_connections"], chosen["max_attempts"], closing_s
         )
-        self.managed = self.loop.run_until_complete(self._build())
-        self.engine.breaker = self.managed.breaker
+        self.stack = self.loop.run_until_complete(self._build())
+        self.transport.breaker_state = lambda: str(self.gauge("breaker"))
         self.made: list[Made] = []
         self.kept: list[Any] = []
 
     async def _build(self) -> Any:
-        return self.service.clients.build("upstream", self.settings, self.engine)
+        return self.service.pipeline.build("upstream", self._all_settings, self.transport)
 
-    def do(self, step: Arrive | Cancel | Turn | Wait) -> None:
+    def gauge(self, name: str) -> int | str:
+        """Return one of the gauges that ``/readyz`` reports."""
+        value: int | str = self.stack.gauges()[name]
+        return value
+
+    def do(self, step: Step) -> None:
         match step:
             case Arrive(calls, request, reader, pace_s, answers):
                 for _ in range(calls):
@@ -192,25 +205,27 @@ class Exploration:
                 if collect:
                     gc.collect(0)
                 self.loop.advance(seconds)
-        self.nothing_forbidden_happened()
+        self.check_invariants()
 
     def make(
         self, request: str, *answers: Answer, reader: str = "reads", pace_s: float = 0
     ) -> Made:
         """Begin a call; it takes its first step when the loop runs next."""
-        call = Call(len(self.engine.calls), answers, once=REQUESTS[request][2])
-        self.engine.calls.append(call)
+        call = ScriptedCall(len(self.transport.calls), answers, once=REQUESTS[request][2])
+        self.transport.calls.append(call)
         task = self.loop.create_task(self._perform(call, request, reader, pace_s))
         made = Made(call, task, pace_s)
         task.add_done_callback(lambda _: setattr(made, "ended_at", self.loop.time()))
         self.made.append(made)
         return made
 
-    async def _perform(self, call: Call, request: str, reader: str, pace_s: float) -> bytes | None:
+    async def _perform(
+        self, call: ScriptedCall, request: str, reader: str, pace_s: float
+    ) -> bytes | None:
         call.deadline = self.loop.time() + self.settings.total_timeout_s
         method, headers, _ = REQUESTS[request]
         content = one_piece() if request == "PUT from a generator" else None
-        client = self.managed.client
+        client = self.stack.client
         built = client.build_request(method, f"/{call.number}", headers=headers, content=content)
         response = await client.send(built, stream=reader != "reads")
         if reader == "reads":
@@ -244,35 +259,35 @@ class Exploration:
                 self.loop.turn()
             made.task.cancel()
 
-    def nothing_forbidden_happened(self) -> None:
-        """What holds at every moment."""
-        limit = self.managed.limit
-        assert self.engine.broken_promises == []
+    def check_invariants(self) -> None:
+        """Check the promises that apply at every moment."""
+        in_flight, waiting = self.gauge("in_flight"), self.gauge("waiting")
+        assert self.transport.broken_promises == []
         assert self.unhandled == []
-        assert self.engine.in_flight <= limit.in_flight <= self.settings.max_connections
-        assert not limit.waiting or limit.in_flight == self.settings.max_connections
+        assert self.transport.in_flight <= int(in_flight) <= self.settings.max_connections
+        assert waiting == 0 or in_flight == self.settings.max_connections
         retries = sum(max(0, made.call.attempts - 1) for made in self.made)
         earned = self.settings.retry_budget * len(self.made) + self.loop.time()
         assert retries <= 10 + earned
 
-    def everything_ends(self) -> None:
-        """Each call ends in time, in a way that its caller can know, and leaves nothing."""
+    def check_ends(self) -> None:
+        """Check that each call ended in time, exactly once, and left nothing behind."""
         self.loop.advance(LONG_S)
-        self.nothing_forbidden_happened()
+        self.check_invariants()
         for made in self.made:
             assert made.task.done()
-            self.ended_well(made)
+            self.check_end(made)
         begun = [made.call.number for made in self.made if made.call.deadline < math.inf]
         assert sorted(self.service.logged) == begun
-        assert self.engine.in_flight == 0
-        assert (self.managed.limit.in_flight, self.managed.limit.waiting) == (0, 0)
+        assert self.transport.in_flight == 0
+        assert (self.gauge("in_flight"), self.gauge("waiting")) == (0, 0)
 
-    def ended_well(self, made: Made) -> None:
+    def check_end(self, made: Made) -> None:
         cancelled = made.cancelled_at is not None
         assert made.task.cancelled() == cancelled, "a cancellation was lost, or invented"
         due = made.call.deadline if made.cancelled_at is None else made.cancelled_at
         assert made.ended_at is not None
-        assert made.ended_at <= due + made.pace_s + self.engine.closing_s
+        assert made.ended_at <= due + made.pace_s + self.transport.closing_s
         if cancelled:
             return
         failure = made.task.exception()
@@ -282,8 +297,8 @@ class Exploration:
             assert content == chunk(made.call.number) * len(answer.pauses_s)
             assert not answer.breaks
 
-    def everything_works(self) -> None:
-        """The upstream is well again: so is every place, after a single probe."""
+    def check_recovery(self) -> None:
+        """Check that with a healthy upstream every slot works, after a single probe."""
         self.loop.advance(self.settings.breaker_open_s)
         probe = self.make("GET", Answer())
         self.loop.advance(0)
@@ -292,28 +307,38 @@ class Exploration:
             self.make("GET", Answer(after_s=0.5)) for _ in range(self.settings.max_connections)
         ]
         self.loop.advance(0.25)
-        assert self.engine.in_flight == self.settings.max_connections
+        assert self.transport.in_flight == self.settings.max_connections
         self.loop.advance(0.25)
         for made in calls:
             made.task.result()
 
-    def the_breaker_works(self) -> None:
-        """The upstream fails: after so many attempts it is left alone, and then tried again."""
+    def check_breaker(self) -> None:
+        """Check that failures open the breaker, and that after a while a probe decides."""
         self.loop.advance(self.settings.breaker_window_s + 1)
-        before = self.engine.attempts
+        before = self.transport.attempts
         for _ in range(self.settings.breaker_min_calls + 1):
-            refused = self.make("POST", Answer("ReadError"))
+            rejected = self.make("POST", Answer("ReadError"))
             self.loop.advance(0)
-        assert isinstance(refused.task.exception(), self.service.errors.CircuitOpen)
-        assert self.engine.attempts == before + self.settings.breaker_min_calls
+        assert isinstance(rejected.task.exception(), self.service.circuit_breaker.CircuitOpen)
+        assert self.transport.attempts == before + self.settings.breaker_min_calls
         self.loop.advance(self.settings.breaker_open_s)
         states = []
         for answer in (Answer(), Answer("ReadError")):
             self.make("POST", answer)
             self.loop.advance(0)
-            states.append(self.managed.breaker.state)
-        # What was counted before is forgotten.
+            states.append(self.gauge("breaker"))
+        # A closed breaker has forgotten the failures that opened it.
         assert states == ["closed", "open" if self.settings.breaker_min_calls == 1 else "closed"]
+
+    def report_events(self) -> None:
+        """Report to hypothesis which kinds of events the schedule reached."""
+        ended = [made.task for made in self.made if not made.task.cancelled()]
+        reached = {type(task.exception()).__name__ for task in ended if task.exception()}
+        reached |= {"cancelled" for made in self.made if made.task.cancelled()}
+        reached |= {"retried" for made in self.made if made.call.attempts > 1}
+        for name in sorted(reached):
+            event(name)
+        event(f"{min(len(self.made) // 5 * 5, 20)} or more calls")
 
     def close(self) -> None:
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
@@ -328,29 +353,33 @@ async def one_piece() -> AsyncIterator[bytes]:
 def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[ExploredService]:
     """A service's own modules, imported into this process under a name of their own."""
     package = f"explored_with_{request.param}"
-    project = bake(http_library=request.param, package_name=package)
+    project = bake(
+        http_library=request.param, package_name=package, features="retry, circuit_breaker"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(project.path / "src")
         service = ExploredService(
             httpx=importlib.import_module(request.param),
-            clients=importlib.import_module(f"{package}.http_client.clients"),
-            errors=importlib.import_module(f"{package}.http_client.errors"),
+            pipeline=importlib.import_module(f"{package}.http_client.pipeline"),
             settings=importlib.import_module(f"{package}.settings"),
+            circuit_breaker=importlib.import_module(
+                f"{package}.http_client.layers.circuit_breaker"
+            ),
         )
-        log = logging.getLogger(f"{package}.http_client.outcome")
+        log = logging.getLogger(f"{package}.http_client.layers.call_log")
         log.setLevel(logging.INFO)
 
-        def note(line: logging.LogRecord) -> bool:
+        def record(line: logging.LogRecord) -> bool:
             service.logged.append(int(vars(line)["path"].removeprefix("/")))
             return False  # there are thousands
 
-        log.addFilter(note)
+        log.addFilter(record)
         yield service
 
 
 @pytest.fixture(scope="module")
 def garbage_on_demand() -> Iterator[None]:
-    """Collect garbage only where a schedule says so, and only that of the test."""
+    """Collect only the test's own garbage, and only where a schedule says so."""
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -367,21 +396,19 @@ def garbage_on_demand() -> Iterator[None]:
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-def test_whatever_the_order_no_promise_is_broken(
-    service: ExploredService,
-    chosen: dict[str, Any],
-    closing_s: float,
-    schedule: list[Arrive | Cancel | Turn | Wait],
+def test_no_schedule_breaks_a_promise(
+    service: ExploredService, chosen: dict[str, Any], closing_s: float, schedule: list[Step]
 ) -> None:
-    """Never more calls, attempts, probes or repeats than allowed, and never a place lost."""
+    """Limits apply at every moment, each call ends once and in time, and no slot is lost."""
     explored = Exploration(service, chosen, closing_s)
     try:
         for step in schedule:
             explored.do(step)
-        explored.everything_ends()
-        explored.everything_works()
-        if explored.managed.breaker is not None:
-            explored.the_breaker_works()
-        explored.nothing_forbidden_happened()
+        explored.check_ends()
+        explored.report_events()
+        explored.check_recovery()
+        if explored.settings.breaker_failure_ratio is not None:
+            explored.check_breaker()
+        explored.check_invariants()
     finally:
         explored.close()

@@ -18,6 +18,10 @@ from support.service import Service
 DASHBOARD = "monitoring/dashboard.json"
 ALERTS = "monitoring/alerts.yaml"
 
+EVERY_FEATURE = "retry, circuit_breaker, rate_limit, workers"
+# Those that change a panel or an alert, apart and together; the others change only texts.
+FEATURES = ("", "retry", "circuit_breaker", "retry, circuit_breaker", EVERY_FEATURE)
+
 Rule = dict[str, Any]
 Panel = dict[str, Any]
 
@@ -91,10 +95,10 @@ class Watched:
     url: str
 
     async def call(self, rounds: Iterable[int]) -> None:
-        """Cause each outcome once per round: success, statuses, a retry, drops, rejections."""
+        """Cause each outcome once per round: success, statuses, a repeat, drops, rejections."""
         for number in rounds:
-            retried = f"/flaky/1?n={number}"
-            for path in ("/", "/status/404", "/status/500", retried, "/drop", "/garbage"):
+            repeated = f"/flaky-drop/1?n={number}"  # on the connection that "/" left open
+            for path in ("/", repeated, "/status/404", "/status/500", "/drop", "/garbage"):
                 url = quote(self.url + path, safe="")
                 await asyncio.to_thread(self.service.get, f"/external?url={url}")
 
@@ -103,11 +107,13 @@ class Watched:
 async def watched(project: Project) -> AsyncIterator[Watched]:
     """Run the service with three upstreams: healthy, down, and recovering.
 
-    Once called, the breaker of the second is open, and that of the third is half-open.
+    Once called, the breaker of the second is open, and that of the third is half-open, if there
+    are breakers.
     """
     generated = Generated(project)
     async with generated.Upstream() as upstream:
         once = {"breaker_min_calls": 1, "max_attempts": 1}
+        known = project.read(".env.example")
         upstreams: dict[str, dict[str, object]] = {
             "well": {"base_url": upstream.url, "backoff_base_s": 0.01},
             "down": {"base_url": f"{upstream.url}/drop", "breaker_open_s": 600, **once},
@@ -117,6 +123,7 @@ async def watched(project: Project) -> AsyncIterator[Watched]:
             f"upstreams__{name}__{field}": value
             for name, fields in upstreams.items()
             for field, value in fields.items()
+            if field == "base_url" or f"APP_HTTP__{field.upper()}=" in known
         }
         with generated.start(**settings) as service:
             yield Watched(service, upstream.url)

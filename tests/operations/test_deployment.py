@@ -41,9 +41,20 @@ KUBERNETES_VERSIONS = ["1.30", kubernetes_validate.latest_version()]
 Manifest = dict[str, Any]
 
 
+def rendered(bake: Bake, features: str) -> Project:
+    return bake(**EVERYTHING | {"features": features})
+
+
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Project:
-    return bake(**EVERYTHING)
+    return rendered(bake, "retry, circuit_breaker")
+
+
+with_features = pytest.mark.parametrize(
+    "features",
+    ["", "retry, circuit_breaker", "retry, circuit_breaker, rate_limit, workers"],
+    ids=["none", "default", "all"],
+)
 
 
 def manifest(project: Project, name: str) -> Manifest:
@@ -112,13 +123,26 @@ def test_free_text_stays_out(bake: Bake) -> None:
     assert [name for name in CONTAINER | KUBERNETES if plain.read(name) != wild.read(name)] == []
 
 
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_no_file_names_an_absent_feature(bake: Bake, ci: str) -> None:
+    """Without features, no file for operations has a word of one."""
+    words = r"(?i).*(?:retr[iy]|breaker|circuit|half-open|rate.?limit|redis|shared.state|worker).*"
+    operations = ("deploy/", "monitoring/", ".git", ".pre-commit", "renovate", *CONTAINER)
+    project = bake(**EVERYTHING | {"features": "", "ci": ci})
+    files = sorted(name for name in project.files() if name.startswith(operations))
+
+    assert len(files) >= len(CONTAINER | KUBERNETES) + 2
+    assert [line for name in files for line in re.findall(words, project.read(name))] == []
+
+
 # --- Container ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.14"])
-def test_the_dockerfile_passes_its_linter(bake: Bake, python: str) -> None:
+@with_features
+def test_the_dockerfile_passes_its_linter(bake: Bake, features: str, python: str) -> None:
     """hadolint finds nothing, not even in matters of style."""
-    project = bake(python_version=python)
+    project = bake(python_version=python, features=features)
     done = run(project.path, "hadolint", "--failure-threshold=style", "Dockerfile")
     images = [rest.split()[0] for word, rest in instructions(project) if word == "FROM"]
 
@@ -137,6 +161,15 @@ def test_the_image_is_ready_for_a_strict_cluster(project: Project) -> None:
     assert exec_form(last(project, "HEALTHCHECK"))[0] == "python"
     assert environment["APP_HOST"] == "0.0.0.0"  # noqa: S104
     assert environment["APP_PORT"] == last(project, "EXPOSE")
+
+
+@with_features
+def test_the_image_has_the_extras_of_features(bake: Bake, features: str) -> None:
+    """With rate_limit, the image has Redis' client, so that APP_SHARED_STATE_URL needs no other."""
+    syncs = [rest for word, rest in instructions(rendered(bake, features)) if "uv sync" in rest]
+
+    assert len(syncs) == 2
+    assert {"--all-extras" in sync.split() for sync in syncs} == {"rate_limit" in features}
 
 
 def test_the_context_is_what_the_build_needs(project: Project) -> None:
@@ -376,13 +409,14 @@ def is_allowed(address: str, block: dict[str, Any]) -> bool:
     )
 
 
-def test_the_documented_sizes_are_those_in_the_files(bake: Bake, project: Project) -> None:
+@with_features
+def test_the_documented_sizes_are_those_in_the_files(bake: Bake, features: str) -> None:
     """The README and the autoscaler's comment calculate with the numbers in the files."""
+    project = rendered(bake, features)
     deployment = manifest(project, "deployment")["spec"]
     (container,) = deployment["template"]["spec"]["containers"]
     most = manifest(project, "horizontal-pod-autoscaler")["spec"]["maxReplicas"]
-    surge = deployment["strategy"]["rollingUpdate"]["maxSurge"]
-    workers = int(default(project, "APP_WORKERS"))
+    pods = most + deployment["strategy"]["rollingUpdate"]["maxSurge"]
     calls = int(default(project, "APP_HTTP__MAX_CONNECTIONS"))
     mebibytes = calls * default(project, "APP_HTTP__MAX_RESPONSE_BYTES") / 2**20
     leaving = container["lifecycle"]["preStop"]["sleep"]["seconds"] + default(
@@ -391,24 +425,28 @@ def test_the_documented_sizes_are_those_in_the_files(bake: Bake, project: Projec
     overlay = yaml.safe_load(project.read(f"{OVERLAY}/kustomization.yaml"))
     (patch,) = yaml.safe_load(overlay["patches"][0]["patch"])
     (literal,) = overlay["configMapGenerator"][0]["literals"]
-    overlaid = (patch["value"], int(literal.removeprefix("APP_HTTP__MAX_CONNECTIONS=")))
-    documented, docker = (words(each.read("README.md")) for each in (project, bake()))
+    pods_there, calls_there = patch["value"], int(literal.split("=")[1])
+    # A factor of the products, where there are workers.
+    workers = f" x {default(project, 'APP_WORKERS'):.0f}" if "workers" in features else ""
+    documented = words(project.read("README.md"))
+    docker = words(bake(features=features).read("README.md"))
 
     for text in (
-        f"{most} x {workers} x {calls} = {most * workers * calls}",
-        f"one pod more, which makes {(most + surge) * workers * calls},",
-        f"for {leaving:.0f} s at most",
-        f"{overlaid[0]} x {workers} x {overlaid[1]} = {overlaid[0] * workers * overlaid[1]}",
-        f"=28`, its share for each of {most + surge} x {workers} processes",
+        f"{most}{workers} x {calls} = {most * calls} ```",
+        f"one more pod, which makes {pods * calls}.",
+        f"finish their calls, in {leaving:.0f} s at most.",
+        f"In the example overlay it is {pods_there}{workers} x {calls_there} = "
+        f"{pods_there * calls_there}.",
+        f"| 200 concurrent calls | `APP_UPSTREAMS__<NAME>__MAX_CONNECTIONS={200 // pods}`,",
+        f"for each of {pods} pods |",
         f"by default {mebibytes:.0f} MiB",
-        f"The memory limit is {container['resources']['limits']['memory']}",
+        f"The memory limit is {container['resources']['limits']['memory']};",
     ):
         assert text in documented
-    assert 200 // ((most + surge) * workers) == 28
-    assert f"calls at once: {most} x {workers} x {calls}." in project.read(
+    assert f"concurrent calls: {most}{workers} x {calls} = {most * calls}." in project.read(
         f"{BASE}/horizontal-pod-autoscaler.yaml"
     )
-    assert f"1 x {workers} x {calls} = {calls}" in docker
+    assert f"1{workers} x {calls} = {calls} ```" in docker
 
 
 def words(text: str) -> str:

@@ -45,6 +45,14 @@ def test_all_that_is_applied_fits_its_schema(rendered: list[Manifest], version: 
     assert {each["kind"] for each in rendered} == {*MANIFESTS.values(), "ConfigMap", "Namespace"}
 
 
+def test_features_change_no_object(bake: Bake) -> None:
+    """The same objects run a service with every feature and one without any."""
+    every = bake(**EVERYTHING | {"features": "retry, circuit_breaker, rate_limit, workers"})
+    none = bake(**EVERYTHING | {"features": ""})
+
+    assert render(every) == render(none)
+
+
 def test_all_is_in_a_namespace_of_the_restricted_profile(rendered: list[Manifest]) -> None:
     """Every object is in a namespace that enforces the restricted profile."""
     (namespace,) = [each["metadata"] for each in rendered if each["kind"] == "Namespace"]

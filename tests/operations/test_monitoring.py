@@ -6,22 +6,50 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-import answer_rules
+from answers.names import SLUG_LIMIT
 from support.rendering import EVERYTHING, Bake, Project
 
-from .monitoring import ALERTS, DASHBOARD, asked, dashboard, panels, rules, variables, watched
+from .monitoring import (
+    ALERTS,
+    DASHBOARD,
+    EVERY_FEATURE,
+    FEATURES,
+    asked,
+    dashboard,
+    panels,
+    rules,
+    variables,
+    watched,
+)
 
 # What Prometheus itself adds to each series.
 ADDED = {"job", "instance"}
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+# The alerts and panels that exist only with a feature.
+OWN = {
+    "circuit_breaker": {"UpstreamBreakerOpen", "Circuit breaker"},
+    "retry": {"UpstreamRetries"},
+}
 
 
-@pytest.fixture(scope="module")
-def project(bake: Bake) -> Project:
-    return bake(**EVERYTHING, upstreams="")
+def rendered(bake: Bake, features: str) -> Project:
+    return bake(**EVERYTHING | {"features": features}, upstreams="")
+
+
+@pytest.fixture(scope="module", params=FEATURES, ids=lambda features: features or "no feature")
+def project(bake: Bake, request: pytest.FixtureRequest) -> Project:
+    """Return a project with telemetry and each combination of features in turn."""
+    return rendered(bake, request.param)
+
+
+@pytest.fixture(scope="module", params=["", "retry, circuit_breaker"], ids=["none", "default"])
+def running(bake: Bake, request: pytest.FixtureRequest) -> Project:
+    """Return the projects whose services are called: no other feature has a metric."""
+    return rendered(bake, request.param)
 
 
 @dataclass(frozen=True)
@@ -35,8 +63,8 @@ class Scraped:
 
 
 @pytest.fixture(scope="module")
-def scraped(project: Project) -> Scraped:
-    return asyncio.run(scrape(project))
+def scraped(running: Project) -> Scraped:
+    return asyncio.run(scrape(running))
 
 
 async def scrape(project: Project) -> Scraped:
@@ -64,9 +92,9 @@ def expressions(project: Project) -> list[str]:
 # --- Both -----------------------------------------------------------------------------------
 
 
-def test_only_with_telemetry(bake: Bake, project: Project) -> None:
+def test_only_with_telemetry(bake: Bake) -> None:
     """Only a project with telemetry has a dashboard and alerts."""
-    without = bake(telemetry=False)
+    project, without = bake(**EVERYTHING, upstreams=""), bake(telemetry=False)
 
     assert {name for name in project.files() if name.startswith("monitoring/")} == {
         ALERTS,
@@ -75,11 +103,38 @@ def test_only_with_telemetry(bake: Bake, project: Project) -> None:
     assert not (without.path / "monitoring").exists()
 
 
-def test_every_metric_is_emitted(project: Project, scraped: Scraped) -> None:
+def test_features_have_their_own_alerts_and_panels(bake: Bake) -> None:
+    """A project has an alert or panel of a feature exactly if it has the feature."""
+
+    def names(features: str) -> set[str]:
+        project = rendered(bake, features)
+        return set(rules(project)) | set(panels(project))
+
+    every = names(EVERY_FEATURE)
+    assert set().union(*OWN.values()) <= every
+    for features in FEATURES:
+        absent = OWN.keys() - set(features.split(", "))
+        assert names(features) == every - set().union(*(OWN[feature] for feature in absent))
+
+
+def test_texts_name_exceptions_that_exist(project: Project) -> None:
+    """Each error type in a text is a class of the client, of httpx or of Python."""
+    texts = [rule["annotations"]["description"] for rule in rules(project).values()]
+    texts += [panel["description"] for panel in panels(project).values()]
+    source = "".join(file.read_text(encoding="utf-8") for file in project.package.rglob("*.py"))
+    own = set(re.findall(r"(?m)^class (\w+)\(", source))
+    known = own | set(dir(httpx2)) | {"CancelledError", "RuntimeError"}
+    named = set(re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", " ".join(texts)))
+
+    assert {"ConcurrencyLimitReached", "DeadlineExceeded", "ReadTimeout"} <= named
+    assert named - known == set()
+
+
+def test_every_metric_is_emitted(running: Project, scraped: Scraped) -> None:
     """A running service exposes every queried metric with the named labels."""
     wanted = [
         (metric, label)
-        for parts in map(asked, expressions(project))
+        for parts in map(asked, expressions(running))
         for metric, _ in parts.selectors
         for label in parts.labels - {"le"} - ADDED
     ]
@@ -87,7 +142,7 @@ def test_every_metric_is_emitted(project: Project, scraped: Scraped) -> None:
     assert [
         (metric, label) for metric, label in wanted if label not in scraped.labels.get(metric, ())
     ] == []
-    assert [each for each in expressions(project) if not asked(each).selectors] == []
+    assert [each for each in expressions(running) if not asked(each).selectors] == []
 
 
 def test_texts_name_labels_that_are_left(project: Project) -> None:
@@ -125,7 +180,7 @@ def test_the_dashboard_keeps_its_identity(project: Project) -> None:
     ("name", "slug"),
     [
         ("'\"`\\ ünï 🚀 </script> \\u0041 }} %} ${job}", "my-service"),
-        ("Long", "s" * answer_rules.SLUG_LIMIT),
+        ("Long", "s" * SLUG_LIMIT),
     ],
     ids=["awkward", "long"],
 )
@@ -158,9 +213,9 @@ def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
     }
 
 
-def test_what_is_chosen_counts_in_every_panel(project: Project, scraped: Scraped) -> None:
+def test_what_is_chosen_counts_in_every_panel(running: Project, scraped: Scraped) -> None:
     """Every panel filters by job and instance, and by upstream where its metric has one."""
-    choices = variables(project)
+    choices = variables(running)
     chosen = {"job=~'$job'", "instance=~'$instance'"}
     upstream = {"upstream_name=~'$upstream'"}
 
@@ -169,7 +224,7 @@ def test_what_is_chosen_counts_in_every_panel(project: Project, scraped: Scraped
         query = choices[name]["query"]
         assert re.fullmatch(rf"label_values\(http_client_open_connections.*, {label}\)", query)
         assert choices[name]["multi"] and choices[name]["includeAll"]  # noqa: PT018
-    for panel in panels(project).values():
+    for panel in panels(running).values():
         for target in panel["targets"]:
             for metric, matchers in asked(target["expr"]).selectors:
                 named = upstream if "upstream_name" in scraped.labels[metric] else set()
@@ -200,9 +255,10 @@ def test_panels_are_distinct(project: Project) -> None:
         assert len(references) == len(set(references)), title
 
 
-def test_the_breaker_reads_as_readyz_says(project: Project, scraped: Scraped) -> None:
+@pytest.mark.parametrize("running", ["retry, circuit_breaker"], ids=["default"], indirect=True)
+def test_the_breaker_reads_as_readyz_says(running: Project, scraped: Scraped) -> None:
     """The panel names the breaker's states as /readyz does."""
-    (mapping,) = panels(project)["Circuit breaker"]["fieldConfig"]["defaults"]["mappings"]
+    (mapping,) = panels(running)["Circuit breaker"]["fieldConfig"]["defaults"]["mappings"]
     words = {int(value): shown["text"] for value, shown in mapping["options"].items()}
 
     assert {name: words[value] for name, value in scraped.breakers.items()} == {
@@ -271,13 +327,14 @@ def test_what_fails_is_the_same_in_both(project: Project) -> None:
     pairs = {
         "ServiceErrors": "Failed requests",
         "UpstreamFailing": "Failed calls",
-        "UpstreamRetries": "Retries per call",
+        "UpstreamRetries": "Repeats per call",
     }
 
     def counted(expression: str) -> list[str]:
         return re.findall(r'error_type[=!~]+"[^"]*"|http_\w+', expression)
 
-    for alert, title in pairs.items():
+    for alert in rules(project).keys() & pairs:
+        title = pairs[alert]
         shown = panels(project)[title]["targets"][0]["expr"].replace("'", '"')
 
         assert counted(rules(project)[alert]["expr"]) == counted(shown)

@@ -143,8 +143,7 @@ def start(
 def test_one_trace_arrives_at_the_receiver(
     project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
-    """The span of the caller's request and, under it, that of the upstream's: what no timer has
-    exported yet is exported at SIGTERM. Metrics come at their interval."""
+    """A request and its call are one trace, exported at SIGTERM; metrics come at their interval."""
     with start(
         project,
         upstream,
@@ -189,12 +188,11 @@ def test_one_trace_arrives_at_the_receiver(
 
 
 def test_workers_are_distinct_instances(
-    project: Project, upstream: RecordingUpstream, receiver: Receiver
+    bake: Bake, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
-    """Each worker process is an instance of its own, or its counts would replace another's; each
-    exports what it has left when all are stopped."""
+    """Each worker is an instance of its own, and exports its remaining spans when it stops."""
     with start(
-        project,
+        bake(**EVERYTHING | {"features": "workers"}),
         upstream,
         receiver.url,
         APP_WORKERS="2",
@@ -269,8 +267,7 @@ def logged(service: Service, message: str) -> None:
 def test_traces_can_be_left_out(
     project: Project, upstream: RecordingUpstream, receiver: Receiver, variables: dict[str, str]
 ) -> None:
-    """By the standard variables, and with the SDK disabled metrics are, too. The caller's trace
-    goes on all the same."""
+    """Standard variables switch traces off, and the caller's trace still reaches the upstream."""
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with start(project, upstream, receiver.url, **variables) as service:
         statuses = [
@@ -289,7 +286,7 @@ def test_traces_can_be_left_out(
 def test_standard_variables_are_kept_to(
     project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
-    """Names of the service and its resource, an endpoint for each signal, and propagators."""
+    """Standard variables set the service's name and resource, the endpoints and propagators."""
     with start(
         project,
         upstream,

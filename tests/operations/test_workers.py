@@ -204,7 +204,7 @@ async def test_invalid_settings_are_printed_once(everything: Generated) -> None:
 
     assert (several.wait(), several.out) == (2, [])
     assert [line.partition(": ")[0] for line in several.err] == [
-        "The settings are not valid:",
+        "Invalid settings:",
         "  APP_PORT",
     ]
     assert one.err == several.err

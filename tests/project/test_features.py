@@ -5,9 +5,9 @@ import re
 
 import pytest
 
+from answers.features import FEATURES
 from support.rendering import EVERYTHING, Bake, Project
 
-FEATURES = ("retry", "circuit_breaker", "rate_limit", "workers")
 PACKAGE = "src/my_service"
 # For each feature: the files that only exist with it.
 FILES = {

@@ -18,7 +18,7 @@ TOP_LEVEL = {
     "Makefile",
     "README.md",
     "SECURITY.md",
-    "answer_rules.py",
+    "answers",
     "benchmarks",
     "cookiecutter.json",
     "docs",

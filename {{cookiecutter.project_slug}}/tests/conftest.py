@@ -1,5 +1,6 @@
-"""The fixtures: a clean environment, a real upstream, and what calls it with the defaults."""
+"""The fixtures: a clean environment, a real upstream, and clients with the default settings."""
 
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -8,19 +9,19 @@ from pathlib import Path
 import {{ cookiecutter.__httpx }}
 import pytest
 
-from .service import client_for, service_for
+from .service import Logged, client_for, service_for
 from .upstream import Upstream
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The event loop that serves, where there is one: its timers and sockets are its own."""
+    """The event loop that the service runs on: its timers and sockets differ from asyncio's."""
     return "asyncio", {"use_uvloop": sys.platform != "win32"}
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the settings of the machine that runs the tests, nor its .env file."""
+    """Hide the settings of the machine that runs the tests, and its .env file."""
     for name in os.environ:
         if name.startswith("APP_") or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
@@ -29,6 +30,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
 {% endif %}
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
+    """A function that returns the fields of every line with the given message."""
+    caplog.set_level(logging.INFO)
+    return lambda message: [vars(line) for line in caplog.records if line.message == message]
 
 
 @pytest.fixture
@@ -47,6 +55,6 @@ async def client(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def service(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the service itself, with this one upstream."""
+    """A client of the service, which has this one upstream."""
     async with service_for(upstream) as service:
         yield service

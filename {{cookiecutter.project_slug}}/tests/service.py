@@ -1,40 +1,45 @@
-"""The service under test: its settings, and itself inside its lifespan."""
+"""The service under test: its settings, its clients, and itself inside its lifespan."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import {{ cookiecutter.__httpx }}
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from {{ cookiecutter.package_name }}.app import create_app
-from {{ cookiecutter.package_name }}.http_client.clients import Managed, open_clients
+from {{ cookiecutter.package_name }}.http_client import HTTPClient
+from {{ cookiecutter.package_name }}.http_client import upstream as named
+from {{ cookiecutter.package_name }}.http_client.clients import open_clients
+from {{ cookiecutter.package_name }}.http_client.layers.base import Layer
+from {{ cookiecutter.package_name }}.http_client.pipeline import ClientStack
 from {{ cookiecutter.package_name }}.settings import Settings
 
 from .upstream import Upstream
 
-# Retries without the waiting, in time for a test.
-QUICK = {"backoff_base_s": 0.001, "backoff_max_s": 0.001}
+Up = Annotated[httpx.AsyncClient, Depends(named("up"))]
+Logged = Callable[[str], list[dict[str, Any]]]
 
 
 def settings_for(upstream: Upstream, **http: Any) -> Settings:
-    """Settings with this one upstream, named ``up``, whose client has these settings."""
-    return Settings.model_validate(
-        {"upstreams": {"up": {"base_url": upstream.url}}, "http": QUICK | http}
-    )
+    """Return settings with one upstream, named ``up``; ``http`` sets fields of every client."""
+{% if "retry" in cookiecutter.features %}
+    http.setdefault("max_attempts", 1)  # a test that needs retries asks for them
+{% endif %}
+    return Settings.model_validate({"upstreams": {"up": {"base_url": upstream.url}}, "http": http})
 
 
 @asynccontextmanager
 async def service_for(upstream: Upstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
-    """A client of the service itself, with this one upstream."""
+    """Run the service with this one upstream; yield a client that calls the service."""
     async with serving(create_app(settings_for(upstream, **http))) as client:
         yield client
 
 
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
-    """A client of the application, inside its lifespan and with its state."""
+    """Enter the application's lifespan; yield a client that calls the application."""
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,25 +50,45 @@ async def serving(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
 
 
 def calling(app: ASGIApp) -> httpx.AsyncClient:
-    """A client of the application as it is, outside its lifespan."""
+    """Return a client that calls the application outside its lifespan."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
 
 
 @asynccontextmanager
-async def managed_for(upstream: Upstream, **http: Any) -> AsyncGenerator[Managed]:
-    """The managed client of this upstream, and those of its layers that can be asked."""
+async def managed_for(upstream: Upstream, **http: Any) -> AsyncGenerator[ClientStack]:
+    """Open the managed client of this upstream; yield it with its layers."""
     async with open_clients(settings_for(upstream, **http)) as clients:
         yield clients.upstreams["up"]
 
 
 @asynccontextmanager
 async def client_for(upstream: Upstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
-    """The managed client of this upstream alone."""
+    """Open the managed client of this upstream, and yield only the client."""
     async with managed_for(upstream, **http) as managed:
         yield managed.client
 
 
+def layers_of(stack: ClientStack) -> list[Layer]:
+    """Return the layers that a call passes through, the outermost first."""
+    layers = []
+    outer: Any = stack.client._transport
+    while (layer := getattr(outer, "inner", None)) is not None:
+        layers.append(layer)
+        outer = layer
+    return layers
+
+
 async def streamed(*chunks: bytes) -> AsyncIterator[bytes]:
-    """A request's body that comes in pieces."""
+    """A request body that arrives in pieces."""
     for chunk in chunks:
         yield chunk
+
+
+def add_identity(app: FastAPI) -> FastAPI:
+    """Add a route that returns the ids of the clients it was given."""
+
+    @app.get("/identity")
+    async def identity(up: Up, default: HTTPClient) -> dict[str, object]:
+        return {"up": id(up), "default": id(default), "is_closed": up.is_closed}
+
+    return app

@@ -18,8 +18,8 @@ def restored() -> Iterator[None]:
     root.handlers, root.level = before
 
 
-def logged(capsys: pytest.CaptureFixture[str], format: str) -> str:
-    """What three loggers write in a request: ours, a library's, and one that is too talkative."""
+def write_lines(capsys: pytest.CaptureFixture[str], format: str) -> str:
+    """Return the lines of three loggers in a request: ours, a library's, and httpx's."""
     logging.config.dictConfig(log.config("INFO", format))
     token = log.request_id.set("the-request")
     logging.getLogger("ours.child").info("it's %s", "done", extra={"upstream": "up", "ümlaut": 1})
@@ -32,9 +32,9 @@ def logged(capsys: pytest.CaptureFixture[str], format: str) -> str:
     return capsys.readouterr().out
 
 
-def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every line is one object, whoever logs, with the request's id and the event's fields."""
-    lines = [json.loads(line) for line in logged(capsys, "json").splitlines()]
+def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every logger's line is one object, with the request's id and the event's own fields."""
+    lines = [json.loads(line) for line in write_lines(capsys, "json").splitlines()]
 
     done, failed = lines
     assert (done["level"], done["logger"], done["message"]) == ("info", "ours.child", "it's done")
@@ -46,8 +46,8 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "color_message" not in failed
 
 
-def test_json_takes_what_it_cannot_write_fast(capsys: pytest.CaptureFixture[str]) -> None:
-    """No line is lost for what is in it."""
+def test_values_that_are_not_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """No line is lost because of the values in it."""
     logging.config.dictConfig(log.config("INFO", "json"))
     odd = {"surrogate": "\ud800", "large": 2**70, "thing": object, "level": 1}
     logging.getLogger("ours").info("odd", extra=odd, stack_info=True)
@@ -58,8 +58,8 @@ def test_json_takes_what_it_cannot_write_fast(capsys: pytest.CaptureFixture[str]
     assert (line["surrogate"], line["large"], line["thing"]) == ("\ud800", 2**70, str(object))
 
 
-def test_an_object_is_told_in_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
-    """They leave out what is secret, and cannot forge a line."""
+def test_objects_are_logged_as_their_own_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """An object is logged by its repr, which omits secrets and cannot forge a line."""
 
     @dataclass
     class Login:
@@ -75,6 +75,17 @@ def test_an_object_is_told_in_its_own_words(capsys: pytest.CaptureFixture[str]) 
         assert out.count("\n") == 1
 
 
+def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    """The console format is readable, and has no colours outside a terminal."""
+    out = write_lines(capsys, "console")
+
+    assert "it's done" in out
+    assert "upstream=up" in out
+    assert "broken\nin two lines" in out
+    assert "\x1b[" not in out
+    assert "s3cret" not in out
+
+
 @pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
 def test_levels_are_colored_on_a_terminal(
     capsys: pytest.CaptureFixture[str],
@@ -82,19 +93,8 @@ def test_levels_are_colored_on_a_terminal(
     no_color: str,
     colored: bool,
 ) -> None:
-    """On a terminal the level has a colour, unless NO_COLOR says no (no-color.org)."""
+    """On a terminal the level has a colour, unless NO_COLOR is set (no-color.org)."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", no_color)
 
-    assert ("\x1b[31mERROR" in logged(capsys, "console")) is colored
-
-
-def test_console_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    """Readable lines, and no colour when it is not a terminal that reads them."""
-    out = logged(capsys, "console")
-
-    assert "it's done" in out
-    assert "upstream=up" in out
-    assert "\x1b[" not in out
-    assert "broken\nin two lines" in out
-    assert "s3cret" not in out
+    assert ("\x1b[31mERROR" in write_lines(capsys, "console")) == colored

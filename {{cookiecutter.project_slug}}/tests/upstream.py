@@ -1,6 +1,6 @@
 """A real server on loopback that misbehaves on request: the path says how.
 
-It speaks HTTP/1.1 by hand, since a well-kept server would refuse to do most of this.
+It writes HTTP/1.1 by hand, because a correct server would refuse to do most of this.
 """
 
 import asyncio
@@ -15,6 +15,13 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote
 
+BROKEN = {
+    "drop": b"",
+    "garbage": b"\x00\x01 this is not HTTP\r\n\r\n",
+    "headers": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 50_000 + b"content-length: 0\r\n\r\n",
+    "short": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthat is all",
+}
+
 
 @dataclass
 class Seen:
@@ -28,23 +35,23 @@ class Seen:
 
 @dataclass
 class Upstream:
-    """Start it with ``async with``; then ask it for its ``url`` and for what it has seen."""
+    """Start it with ``async with``; it has a ``url``, and records every request in ``seen``."""
 
     tls: ssl.SSLContext | None = None
+    url: str = ""
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    """``/gate`` answers once this is set."""
-
+    """``/gate`` responds when this is set."""
     body: bytes = b""
-    """What ``/body`` answers, and ``/pieces``, in pieces of this size."""
+    """The body of ``/body``, and of ``/pieces``, which sends it in pieces of this size."""
     piece: int = 1
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def busy(self, calls: int = 1) -> None:
-        """Return when so many calls are being answered."""
+        """Return when this many calls are in flight."""
         while self.in_flight < calls:
             self._arrival.clear()
             await self._arrival.wait()
@@ -68,7 +75,7 @@ class Upstream:
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
-        # The client leaves, or the test is over.
+        # The client left, or the test is over.
         with contextlib.suppress(ConnectionError, EOFError, asyncio.CancelledError):
             while await self._exchange(reader, writer):
                 pass
@@ -76,13 +83,13 @@ class Upstream:
         writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Take one request and answer it; whether the connection is to be kept."""
+        """Read one request and respond; return whether to keep the connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request_line, *lines = head.strip().split("\r\n")
         method, target, _ = request_line.split(" ")
         fields = (line.split(": ", 1) for line in lines)
         headers = {name.lower(): value for name, value in fields}
-        if target == "/deaf":  # takes no body
+        if target == "/deaf":  # never reads the body
             await asyncio.sleep(60)
         request = Seen(method, target, headers, await _body(reader, headers))
         self.seen.append(request)
@@ -107,35 +114,25 @@ class Upstream:
         match behaviour:
             case "status":
                 _send(writer, int(argument), b"as you asked", query)
-            case "flaky":  # fails so often, then recovers
+            case "flaky" | "flaky-drop":  # fails this many times, then recovers
                 failing = self._calls[request.target] <= int(argument)
-                _send(writer, 503 if failing else 200, b"done", query)
-            case "flaky-drop":
-                if self._calls[request.target] <= int(argument):
+                if failing and behaviour == "flaky-drop":
                     return False
-                _send(writer, 200, b"done")
+                _send(writer, 503 if failing else 200, b"done", query)
             case "echo":
                 _send(writer, 200, json.dumps(request.headers).encode())
             case "gate":
                 await self.gate.wait()
                 _send(writer, 200, b"open")
             case "hang":
-                return await reader.read() == b"never"  # but the end, when the caller leaves
-            case "drop":
+                await reader.read()  # returns when the caller leaves
+                return False
+            case "drop" | "garbage" | "headers" | "short":
+                writer.write(BROKEN[behaviour])
                 return False
             case "reset":
                 opened = writer.get_extra_info("socket")
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return False
-            case "garbage":
-                writer.write(b"\x00\x01 this is not HTTP\r\n\r\n")
-                return False
-            case "headers":
-                fields = "".join(f"x-{number}: y\r\n" for number in range(20_000))
-                writer.write(f"HTTP/1.1 200 OK\r\n{fields}content-length: 0\r\n\r\n".encode())
-            case "short":
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthat is all")
-                await writer.drain()
                 return False
             case "drip":
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n")
@@ -145,44 +142,34 @@ class Upstream:
             case "body":
                 _send(writer, 200, self.body, query)
             case "pieces":
-                chunked = f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{_field(query)}\r\n"
-                writer.write(chunked.encode())
-                for at in range(0, len(self.body), self.piece):
-                    piece = self.body[at : at + self.piece]
-                    writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                writer.write(b"0\r\n\r\n")
+                await _send_chunked(writer, self.body, self.piece, query)
             case "large":
                 _send(writer, 200, b"x" * int(argument), query)
             case "chunked":
-                writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-                for _ in range(int(argument)):
-                    writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
-                    await writer.drain()
-                writer.write(b"0\r\n\r\n")
+                await _send_chunked(writer, b"x" * 1024 * int(argument), 1024)
             case "slow-redirect":
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.02)
                 _send(writer, 302, b"", "location=/slow-redirect")
             case "gzip":
                 coding = query if "encoding" in query else "content-encoding=gzip"
                 _send(writer, 200, gzip.compress(b"x" * int(argument)), coding)
             case "undecodable":
                 _send(writer, 200, b"this is not gzip", "content-encoding=gzip")
-            case "endless":  # a body that the end of the connection ends, which does not come
+            case "endless":  # a body without a length, on a connection that stays open
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\nsome")
                 await writer.drain()
-                return await reader.read() == b"never"
-            case "upgrade":  # speaks something else from here on: it repeats what it hears
+                await reader.read()
+                return False
+            case "upgrade":  # switches to another protocol, which echoes what it receives
                 writer.write(b"HTTP/1.1 101 Whatever\r\nupgrade: echo\r\n\r\nhello ")
                 while data := await reader.read(100):
                     writer.write(data)
                 return False
-            case "surplus":  # sends more than was asked for: with its answer, or after it
+            case "surplus":  # sends bytes that no request asked for: with its response, or later
                 _send(writer, 200, b"own")
-                if argument == "later":
-                    await writer.drain()
-                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05 if argument == "later" else 0)
                 _send(writer, 200, b"of nobody")
-            case "keep-alive-cut":  # answers, and cuts the connection on its next use
+            case "keep-alive-cut":  # responds, and cuts the connection on its next use
                 if self._calls[request.target] == 2:
                     return False
                 _send(writer, 200, b"done")
@@ -194,7 +181,7 @@ class Upstream:
 
 @dataclass
 class Tunnel:
-    """A proxy that joins its caller with the host that a CONNECT names."""
+    """A proxy that connects its caller to the host that a CONNECT names."""
 
     heads: list[str] = field(default_factory=list)
 
@@ -222,9 +209,21 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def _send(writer: asyncio.StreamWriter, status: int, body: bytes, header: str = "") -> None:
-    """A whole response; ``header`` is one more of its headers, as name=value."""
+    """Send a whole response; ``header`` adds one more header, as name=value."""
     head = f"HTTP/1.1 {status} Whatever\r\ncontent-length: {len(body)}\r\n{_field(header)}\r\n"
     writer.write(head.encode() + (b"" if status in {204, 304} else body))
+
+
+async def _send_chunked(
+    writer: asyncio.StreamWriter, body: bytes, size: int, header: str = ""
+) -> None:
+    head = f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{_field(header)}\r\n"
+    writer.write(head.encode())
+    for start in range(0, len(body), size):
+        piece = body[start : start + size]
+        writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        await writer.drain()
+    writer.write(b"0\r\n\r\n")
 
 
 def _field(header: str) -> str:

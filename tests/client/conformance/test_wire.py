@@ -22,13 +22,12 @@ RUNS: dict[str, tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]] = {
     "httpx-on-aiohttp, development mode": (ON_AIOHTTP, (), ("-X", "dev")),
 }
 # One message for each exception, whichever engine raises it.
-RESET = f"the connection broke: {os.strerror(errno.ECONNRESET)}"
 MESSAGES = {
-    "ConnectTimeout": "no connection in time",
-    "ReadTimeout": "silence for too long",
-    "WriteTimeout": "the request's body is not taken",
-    "ReadError": RESET,
-    "RemoteProtocolError": "the response is not whole, or not HTTP",
+    "ConnectTimeout": "connect timed out",
+    "ReadTimeout": "read timed out",
+    "WriteTimeout": "write timed out: the upstream stopped reading the request body",
+    "ReadError": f"connection broken while reading: {os.strerror(errno.ECONNRESET)}",
+    "RemoteProtocolError": "the response was truncated or is not valid HTTP",
 }
 
 

@@ -1,4 +1,4 @@
-"""An upstream that speaks HTTP/2 over TLS: hypercorn, and an application that counts."""
+"""An upstream that speaks HTTP/2 over TLS: hypercorn, and an application that records calls."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ from support.loopback import free_port
 
 
 class _Resetting(H2Protocol):
-    """Resets the stream of a request for `/reset`, which no application can ask hypercorn for."""
+    """Resets the stream of a request for `/reset`, which hypercorn offers no way to do."""
 
     async def _create_stream(self, request: h2.events.RequestReceived) -> None:
         await super()._create_stream(request)
@@ -30,7 +30,7 @@ class _Resetting(H2Protocol):
 
 @dataclass
 class HTTP2Upstream:
-    """The ASGI application: its path says what it does."""
+    """The ASGI application; a request's path selects its behaviour."""
 
     url: str
     gate: threading.Event = field(default_factory=threading.Event)
@@ -77,9 +77,10 @@ class HTTP2Upstream:
 
 @contextmanager
 def http2_upstream(directory: Path) -> Iterator[HTTP2Upstream]:
-    """The running upstream; its authority is the file `ca.pem` in the directory.
+    """Run the upstream; its certificate authority is the file `ca.pem` in the directory.
 
-    In a thread with a loop of its own: when a client breaks off, hypercorn lets its loop know.
+    It has a thread and a loop of its own, because hypercorn raises into its loop when a client
+    disconnects.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(directory / "ca.pem"))

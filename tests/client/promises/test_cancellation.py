@@ -1,4 +1,4 @@
-"""Cancelled calls leave nothing behind."""
+"""Callers who leave keep no slot, connection or task."""
 
 import pytest
 
@@ -9,10 +9,10 @@ PHASES = ("waiting", "connecting", "TLS handshake", "headers", "body")
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_thousand_cancellations_lose_nothing(service: Generated, loop: str) -> None:
-    """After a thousand single and double cancellations in any phase, every slot works again."""
+    """After calls were cancelled once or twice, in any phase, every slot works immediately."""
     report = service.report("cancellations.py", loop)
     cancelled = report["cancelled"]
 
-    assert 60 < cancelled.pop("any turn")
-    assert dict.fromkeys(PHASES, 180) | {"sending": 20} == cancelled
-    assert ([], 0) == (report["tasks"], report["descriptors"])
+    assert cancelled.pop("any turn") > 60
+    assert cancelled == dict.fromkeys(PHASES, 180) | {"sending": 20}
+    assert (report["tasks"], report["descriptors"]) == ([], 0)

@@ -1,4 +1,4 @@
-"""Every engine raises the same exception for a fault, and never claims that nothing was sent."""
+"""Every transport reports a fault by the same exception, by which retries are decided."""
 
 import json
 from typing import Any
@@ -37,49 +37,47 @@ MAY_HAVE_BEEN_RECEIVED = {
 
 @pytest.fixture(scope="module")
 def reports(every_service: dict[str, Generated]) -> dict[str, Any]:
-    """What each engine made of each fault."""
+    """The report of each transport on each fault."""
     return {name: service.report("engine_faults.py") for name, service in every_service.items()}
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_each_fault_has_its_exception(reports: dict[str, Any], name: str) -> None:
     """Deeper than test_faults.py: the exception of each fault, which decides about a retry."""
-    found = {fault: kind for fault, (kind, _) in reports[name]["outcomes"].items()}
+    kinds = {fault: kind for fault, (kind, _) in reports[name]["outcomes"].items()}
 
-    assert NEVER_SENT | MAY_HAVE_BEEN_RECEIVED == found
+    assert kinds == NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
-def test_an_engine_sends_once(reports: dict[str, Any], name: str) -> None:
-    """Deeper than test_repeats.py: the bare engine sends once, or reports that it sent nothing."""
+def test_a_transport_sends_once(reports: dict[str, Any], name: str) -> None:
+    """Deeper than test_repeats.py: a bare transport sends once, or reports that it sent nothing."""
     sent = sorted(fault for fault in MAY_HAVE_BEEN_RECEIVED if fault.startswith("/"))
 
-    assert sent == sorted(reports[name]["seen"])
-    assert 0 == reports[name]["requests to the silent"]
+    assert sorted(reports[name]["seen"]) == sent
+    assert reports[name]["requests to the silent"] == 0
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_idle_connections_are_probed(reports: dict[str, Any], name: str) -> None:
-    """TCP's keep-alive is on, so that a peer that is gone without a word is noticed."""
+    """TCP keep-alive is on, so that the kernel detects a peer that vanished."""
+    assert reports[name]["keep-alive"] == [True]
 
-    assert [True] == reports[name]["keep-alive"]
 
-
-def test_no_message_holds_a_query(reports: dict[str, Any]) -> None:
-    """No message contains a query; aiohttp's own contain whole URLs if a sent body breaks off."""
-
-    assert [] == [
+def test_no_message_contains_a_query(reports: dict[str, Any]) -> None:
+    """Messages contain no URL; aiohttp's own do when a connection breaks while sending a body."""
+    assert [
         report for report in reports.values() if "secret" in json.dumps(report["outcomes"])
-    ]
+    ] == []
 
 
-def test_the_engines_agree(reports: dict[str, Any]) -> None:
-    """The same exceptions with the same messages, whichever engine is chosen."""
-    found = {
+def test_transports_agree(reports: dict[str, Any]) -> None:
+    """Exceptions and their messages are the same on every transport."""
+    reported = {
         fault: {tuple(report["outcomes"][fault]) for report in reports.values()}
         for fault in NEVER_SENT | MAY_HAVE_BEEN_RECEIVED
     }
-    # A write that comes after the reset has another message than one that meets it.
-    del found["closed while sending"]
+    # The message depends on whether the write comes before or after the reset.
+    del reported["closed while sending"]
 
-    assert {} == {fault: words for fault, words in found.items() if len(words) > 1}
+    assert {fault: texts for fault, texts in reported.items() if len(texts) > 1} == {}

@@ -14,9 +14,9 @@ import trustme
 from support.generated import Generated
 from support.loopback import HOST, free_port
 
-SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
-CAP = 100_000
-# Which upstream, which of its behaviours, and the problem that the service's caller gets.
+SECRET = "hunter2"  # noqa: S105 - searched for in all output
+MAX_BYTES = 100_000
+# The upstream, its behaviour, and the answer that the service's caller gets.
 FAULTS = {
     "refused": ("refused", "/", "502 upstream-unreachable"),
     "unknown-host": ("unknown", "/", "502 upstream-unreachable"),
@@ -27,8 +27,8 @@ FAULTS = {
     "20000-headers": ("faulty", "/headers", "502 upstream-failed"),
     "short-body": ("faulty", "/short", "502 upstream-failed"),
     "undecodable-body": ("faulty", "/undecodable", "502 upstream-failed"),
-    "bomb": ("faulty", f"/gzip/{20 * CAP}", "502 upstream-response-too-large"),
-    "oversize": ("faulty", f"/large/{CAP + 1}", "502 upstream-response-too-large"),
+    "bomb": ("faulty", f"/gzip/{20 * MAX_BYTES}", "502 upstream-response-too-large"),
+    "oversize": ("faulty", f"/large/{MAX_BYTES + 1}", "502 upstream-response-too-large"),
     "oversize-of-unknown-length": ("faulty", "/chunked/200", "502 upstream-response-too-large"),
     "hang": ("faulty", "/hang", "504 upstream-timeout"),
     "drip": ("faulty", "/drip", "504 upstream-timeout"),
@@ -47,7 +47,7 @@ NOT_ALLOWED = {
 
 @dataclass
 class FaultReport:
-    """What a service answered, what it logged, and what reached its upstreams."""
+    """The service's answers, its log, and the requests that reached its upstreams."""
 
     answers: dict[str, httpx.Response]
     lines: list[str]
@@ -55,7 +55,7 @@ class FaultReport:
     full: list[str]
 
     def line_of(self, name: str) -> dict[str, Any]:
-        """The one line that a call left; its request id is the fault's name."""
+        """Return the one line of a call, whose request id is the fault's name."""
         events = [json.loads(line) for line in self.lines]
         line: dict[str, Any]
         (line,) = (
@@ -92,7 +92,7 @@ async def call_through_every_fault(service: Generated) -> FaultReport:
             http__attempt_timeout_s=1,
             http__total_timeout_s=5,
             http__backoff_base_s=0.01,
-            http__max_response_bytes=CAP,
+            http__max_response_bytes=MAX_BYTES,
             upstreams__faulty__bearer_token=SECRET,
             upstreams__faulty__headers=json.dumps({"X-Key": SECRET}),
             upstreams__faulty__breaker_failure_ratio="none",
@@ -114,7 +114,7 @@ async def call_through_every_fault(service: Generated) -> FaultReport:
                     headers = {"X-Request-ID": name}
                     return await caller.get("/external", params={"url": url}, headers=headers)
 
-                holding = asyncio.create_task(call("holding", f"{full.url}/gate"))
+                occupying = asyncio.create_task(call("occupying", f"{full.url}/gate"))
                 await full.busy()
                 await call("failing", f"{failing.url}/status/503")
                 calls = {
@@ -126,7 +126,7 @@ async def call_through_every_fault(service: Generated) -> FaultReport:
                 }
                 answers = await asyncio.gather(*calls.values())
                 full.gate.set()
-                await holding
+                await occupying
             await asyncio.to_thread(process.stop)
         assert process.err == []
         return FaultReport(
@@ -142,10 +142,10 @@ def summary(answer: httpx.Response) -> str:
 
 
 def test_each_fault_has_its_status(report: FaultReport) -> None:
-    """Each fault has its status and problem type."""
+    """The status shows the caller what happened, and whether it is the caller's own fault."""
     expected = {name: problem for name, (_, _, problem) in FAULTS.items()}
 
-    assert expected == {name: summary(report.answers[name]) for name in FAULTS}
+    assert {name: summary(report.answers[name]) for name in FAULTS} == expected
 
 
 def test_each_fault_is_a_problem(report: FaultReport) -> None:
@@ -162,8 +162,8 @@ def test_each_fault_is_a_problem(report: FaultReport) -> None:
         assert answer.headers["X-Request-ID"] == name
 
 
-def test_unavailable_says_when_to_come_back(report: FaultReport) -> None:
-    """A 503 has a Retry-After that was computed: the breaker's is about the time it is open."""
+def test_rejections_have_a_retry_after(report: FaultReport) -> None:
+    """A 503 has a computed Retry-After; the breaker's is the rest of its open period."""
     saturated, open_ = (report.answers[name].headers for name in ("saturated", "breaker-open"))
 
     assert 1 <= int(saturated["Retry-After"]) <= 60
@@ -172,35 +172,33 @@ def test_unavailable_says_when_to_come_back(report: FaultReport) -> None:
 
 
 def test_the_faults_were_real(report: FaultReport) -> None:
-    """Each fault that comes after sending did reach the upstream; GETs are tried again."""
+    """Each fault after sending did reach the upstream, where GETs were retried."""
     expected = {path for upstream, path, _ in FAULTS.values() if upstream == "faulty"}
 
-    assert expected == set(report.seen)
-    assert (
-        3 == report.seen.count("/drop") == report.seen.count("/reset") == report.seen.count("/hang")
-    )
+    assert set(report.seen) == expected
+    assert [report.seen.count(path) for path in ("/drop", "/reset", "/hang")] == [3, 3, 3]
     assert "DeadlineExceeded" in report.line_of("drip")["error"]
 
 
-def test_other_urls_are_refused_before_anything_is_sent(report: FaultReport) -> None:
-    """Only a configured upstream's URLs are called, and a refusal is a 400 problem."""
+def test_other_urls_are_rejected_before_sending(report: FaultReport) -> None:
+    """Only a configured upstream's URLs are called; any other is answered by a 400 problem."""
     for name in NOT_ALLOWED:
-        assert "400 origin-not-allowed" == summary(report.answers[name])
+        assert summary(report.answers[name]) == "400 origin-not-allowed"
         assert report.answers[name].headers["Content-Type"] == "application/problem+json"
     assert "/" not in report.seen
 
 
-def test_secrets_reach_no_caller_and_no_log(report: FaultReport) -> None:
-    """Neither a problem nor a line of the log, at DEBUG, has what the URLs and settings hide."""
+def test_secrets_stay_secret(report: FaultReport) -> None:
+    """No problem and no log line, even at DEBUG, contains a secret of the URLs or settings."""
     texts = [answer.text for answer in report.answers.values()] + report.lines
 
-    assert [] == [text for text in texts if SECRET in text]
+    assert [text for text in texts if SECRET in text] == []
 
 
-def test_each_call_leaves_one_line(report: FaultReport) -> None:
-    """Each failed call is one log line with its upstream, path and error."""
+def test_each_failed_call_leaves_one_line(report: FaultReport) -> None:
+    """The log has one line for each failed call, with its upstream, path and error."""
     for name, (upstream, path, _) in FAULTS.items():
         line = report.line_of(name)
 
-        assert (upstream, path, "GET") == (line["upstream"], line["path"], line["method"])
+        assert (line["upstream"], line["path"], line["method"]) == (upstream, path, "GET")
         assert line["error"]

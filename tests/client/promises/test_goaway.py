@@ -1,4 +1,4 @@
-"""An HTTP/2 upstream ends a connection, and yet answers what it has begun (RFC 9113, 6.8)."""
+"""An HTTP/2 upstream closes a connection but answers the calls in flight (RFC 9113, 6.8)."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -37,7 +37,7 @@ SERVERS = """
 
 @dataclass
 class Shop:
-    """The program, which orders at an upstream behind nginx."""
+    """The program, which sends orders to an upstream behind nginx."""
 
     url: str
     caller: httpx.AsyncClient
@@ -91,19 +91,19 @@ async def shop(service: Generated, tmp_path: Path) -> AsyncGenerator[Shop]:
 
 async def test_goaway_loses_no_call(shop: Shop) -> None:
     """Deeper than test_repeats.py: after GOAWAY each POST is sent once and answered."""
-    one_by_one = [await shop.order("/") for _ in range(CALLS)]
-    at_once = asyncio.gather(*(shop.order("/gate") for _ in range(CALLS)))
+    sequential = [await shop.order("/") for _ in range(CALLS)]
+    concurrent = asyncio.gather(*(shop.order("/gate") for _ in range(CALLS)))
     async with asyncio.timeout(20):
         await shop.upstream.busy(CALLS)
     shop.upstream.gate.set()
 
-    assert [200] * 2 * CALLS == one_by_one + await at_once
-    assert 2 * CALLS == len(shop.upstream.seen)
+    assert sequential + await concurrent == [200] * 2 * CALLS
+    assert len(shop.upstream.seen) == 2 * CALLS
 
 
-async def test_what_cannot_be_sent_again_is_not(shop: Shop) -> None:
-    """A streamed request that GOAWAY refuses fails; it does not arrive later without its body."""
+async def test_goaway_repeats_no_streamed_request(shop: Shop) -> None:
+    """A streamed request that GOAWAY rejects fails, because its body is gone."""
     statuses = await asyncio.gather(*(shop.order("/", streamed=True) for _ in range(CALLS)))
 
-    assert {200, 502} == set(statuses)
-    assert [b"order"] * statuses.count(200) == [order.body for order in shop.upstream.seen]
+    assert set(statuses) == {200, 502}
+    assert [order.body for order in shop.upstream.seen] == [b"order"] * statuses.count(200)

@@ -1,4 +1,4 @@
-"""With `http2=true` the promises hold over HTTP/2 as well, on both client libraries."""
+"""With `http2=true` the client keeps its promises over HTTP/2, on both client libraries."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from .http2_upstream import HTTP2Upstream, http2_upstream
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
+SECRET = "hunter2"  # noqa: S105 - searched for in all output
 SLOTS = 20
 
 
@@ -52,7 +52,7 @@ class HTTP2Service:
     async def busy(self, calls: int) -> None:
         """Return when the upstream has so many calls in flight."""
         async with asyncio.timeout(20):
-            while self.upstream.in_flight < calls:  # noqa: ASYNC110 - nothing to wait on
+            while self.upstream.in_flight < calls:  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0.01)
 
     async def status(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ async def running(
 
 
 async def test_calls_share_one_connection(service: Generated, tmp_path: Path) -> None:
-    """As many calls as there are slots are in flight at once, over one connection."""
+    """All slots are in use concurrently over one connection."""
     async with running(service, tmp_path) as up:
         calls = asyncio.create_task(up.gets("/gate", 3 * SLOTS))
         await up.busy(SLOTS)
@@ -92,35 +92,35 @@ async def test_calls_share_one_connection(service: Generated, tmp_path: Path) ->
         up.upstream.gate.set()
         statuses = await calls
 
-    assert [200] * 3 * SLOTS == statuses
-    assert {"2"} == up.upstream.versions
-    assert (1, SLOTS) == (len(up.upstream.connections), up.upstream.most_in_flight)
-    assert (SLOTS, 1) == (status["in_flight"], status["open_connections"])
+    assert statuses == [200] * 3 * SLOTS
+    assert up.upstream.versions == {"2"}
+    assert (len(up.upstream.connections), up.upstream.most_in_flight) == (1, SLOTS)
+    assert (status["in_flight"], status["open_connections"]) == (SLOTS, 1)
 
 
 async def test_secrets_are_not_logged(service: Generated, tmp_path: Path) -> None:
-    """Secrets stay out of the log at DEBUG too, where HTTP/2 libraries log each header."""
+    """No log line contains a secret, even at DEBUG, where HTTP/2 libraries log each header."""
     async with running(service, tmp_path) as up:
         await up.get(f"/?token={SECRET}")
         await asyncio.to_thread(up.process.stop)
 
-    assert [] == [line for line in up.process.out if SECRET in line]
+    assert [line for line in up.process.out if SECRET in line] == []
 
 
-async def test_a_header_cannot_be_two(service: Generated, tmp_path: Path) -> None:
-    """HTTP/2 would carry a line break in one to an upstream that speaks HTTP/1.1 behind it."""
+async def test_headers_with_line_breaks_are_rejected(service: Generated, tmp_path: Path) -> None:
+    """HTTP/2 would forward a line break to a server behind the upstream that speaks HTTP/1.1."""
     with http2_upstream(tmp_path) as upstream:
         certificate = str(tmp_path / "ca.pem")
-        answers = await asyncio.to_thread(
+        results = await asyncio.to_thread(
             service.report, "forged_headers.py", upstream.url, certificate
         )
 
-    assert ["LocalProtocolError"] * 4 + ["200"] == answers
-    assert ["/"] == upstream.paths
+    assert results == ["LocalProtocolError"] * 4 + ["200"]
+    assert upstream.paths == ["/"]
 
 
 async def test_a_quick_call_passes_slow_ones(service: Generated, tmp_path: Path) -> None:
-    """Calls that share a connection do not wait for each other's answers."""
+    """Calls that share a connection do not wait for each other's responses."""
     async with running(service, tmp_path) as up:
         slow = asyncio.create_task(up.gets("/gate", 10))
         await up.busy(10)
@@ -128,38 +128,38 @@ async def test_a_quick_call_passes_slow_ones(service: Generated, tmp_path: Path)
             quick = [(await up.get("/")).status_code for _ in range(10)]
         up.upstream.gate.set()
 
-        assert [200] * 10 == await slow
-    assert [200] * 10 == quick
+        assert await slow == [200] * 10
+    assert quick == [200] * 10
 
 
-async def test_caps_and_deadlines_hold(service: Generated, tmp_path: Path) -> None:
-    """Bodies end at the cap and at the deadline, and their connection serves others on."""
+async def test_limits_and_deadlines_apply(service: Generated, tmp_path: Path) -> None:
+    """Bodies end at the size limit and at the deadline, and their connection stays usable."""
     settings = {"max_response_bytes": 200_000, "total_timeout_s": 5, "attempt_timeout_s": 3}
     async with running(service, tmp_path, max_attempts=1, **settings) as up:
-        answers = await asyncio.gather(*(up.get(path) for path in ("/large", "/drip", "/hang")))
-        many = [await up.gets("/large", 5) for _ in range(20)]
+        failed = await asyncio.gather(*(up.get(path) for path in ("/large", "/drip", "/hang")))
+        too_large = [await up.gets("/large", 5) for _ in range(20)]
         others = await up.gets("/", 3 * SLOTS)
         status = await up.status()
 
-    kinds = [answer.json()["type"].rpartition(":")[2] for answer in answers]
-    assert ["upstream-response-too-large", "upstream-timeout", "upstream-timeout"] == kinds
-    assert [[502] * 5] * 20 == many
-    assert [200] * 3 * SLOTS == others
-    assert (0, 0) == (status["in_flight"], status["waiting"])
+    kinds = [answer.json()["type"].rpartition(":")[2] for answer in failed]
+    assert kinds == ["upstream-response-too-large", "upstream-timeout", "upstream-timeout"]
+    assert too_large == [[502] * 5] * 20
+    assert others == [200] * 3 * SLOTS
+    assert (status["in_flight"], status["waiting"]) == (0, 0)
 
 
-async def test_a_body_that_is_too_short(service: Generated, tmp_path: Path) -> None:
-    """A short body is a problem of the upstream, and the next call succeeds."""
+async def test_a_truncated_body_is_a_failure(service: Generated, tmp_path: Path) -> None:
+    """A truncated body is the upstream's failure, and the next call succeeds."""
     async with running(service, tmp_path) as up:
         short = await up.get("/short")
         good = await up.get("/")
 
-    assert "upstream-failed" == short.json()["type"].rpartition(":")[2]
-    assert 200 == good.status_code
+    assert short.json()["type"].rpartition(":")[2] == "upstream-failed"
+    assert good.status_code == 200
 
 
-async def test_silence_is_noticed_beside_others(service: Generated, tmp_path: Path) -> None:
-    """The read timeout is about a call, though others on its connection are being answered."""
+async def test_the_read_timeout_applies_to_each_call(service: Generated, tmp_path: Path) -> None:
+    """A silent call times out while others on its connection are being answered."""
     async with running(service, tmp_path, read_timeout_s=2) as up:
         dripping = asyncio.create_task(up.get("/drip"))
         await up.busy(1)
@@ -168,7 +168,7 @@ async def test_silence_is_noticed_beside_others(service: Generated, tmp_path: Pa
         busy = not dripping.done()
         dripping.cancel()
 
-    assert ("upstream-timeout", True) == (stalled.json()["type"].rpartition(":")[2], busy)
+    assert (stalled.json()["type"].rpartition(":")[2], busy) == ("upstream-timeout", True)
 
 
 async def test_a_reset_stream_harms_no_other(service: Generated, tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ async def test_a_reset_stream_harms_no_other(service: Generated, tmp_path: Path)
         up.upstream.gate.set()
         statuses = await calls
 
-    assert "upstream-failed" == reset.json()["type"].rpartition(":")[2]
-    assert {"/gate": 10, "/reset": 3} == Counter(up.upstream.paths)
-    assert [200] * 10 == statuses
+    assert reset.json()["type"].rpartition(":")[2] == "upstream-failed"
+    assert Counter(up.upstream.paths) == {"/gate": 10, "/reset": 3}
+    assert statuses == [200] * 10
 
 
-async def test_callers_who_leave_free_their_slots(service: Generated, tmp_path: Path) -> None:
-    """Streams that are left in the middle, often, leave every slot and the connection usable."""
+async def test_callers_who_leave_release_their_slots(service: Generated, tmp_path: Path) -> None:
+    """After many streams closed early, every slot and the connection are usable."""
     async with running(service, tmp_path) as up:
 
         async def leave_early() -> None:
@@ -199,5 +199,5 @@ async def test_callers_who_leave_free_their_slots(service: Generated, tmp_path: 
         statuses = await up.gets("/", 2 * SLOTS)
         status = await up.status()
 
-    assert [200] * 2 * SLOTS == statuses
-    assert (0, 0) == (status["in_flight"], status["waiting"])
+    assert statuses == [200] * 2 * SLOTS
+    assert (status["in_flight"], status["waiting"]) == (0, 0)

@@ -357,8 +357,8 @@ class Exploration:
     def everything_ends(self) -> None:
         """The upstream answers what is left: every call ends, and every slot is free."""
         self.until(self.nothing_is_pending)
-        self.until(lambda: self.managed.status()["in_flight"] == 0)
-        assert self.managed.status()["waiting"] == 0, "a caller waits, and no call is in flight"
+        self.until(lambda: self.managed.gauges()["in_flight"] == 0)
+        assert self.managed.gauges()["waiting"] == 0, "a caller waits, and no call is in flight"
 
     def nothing_is_pending(self) -> bool:
         self.upstream.go_on()
@@ -376,7 +376,7 @@ class Exploration:
             before = len(self.upstream.peers)
             self.everything_ends()
         connected = self.upstream.count("idle")
-        assert self.managed.status()["open_connections"] == connected, "a connection was lost"
+        assert self.managed.gauges()["open_connections"] == connected, "a connection was lost"
         assert connected == self.slots, "connections were left over"
 
     def close(self) -> None:
@@ -406,8 +406,8 @@ def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[ServiceModul
     project = bake(**answers | {"package_name": package, "upstreams": ""})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(project.path / "src")
-        network = importlib.import_module(f"{package}.http_client.network")
-        patch.setattr(network.Names, "look_up", look_up)
+        sockets = importlib.import_module(f"{package}.http_client.transport.sockets")
+        patch.setattr(sockets.Names, "look_up", look_up)
         logging.getLogger(package).setLevel(logging.CRITICAL)
         yield ServiceModules(
             httpx=importlib.import_module(str(answers["http_library"])),

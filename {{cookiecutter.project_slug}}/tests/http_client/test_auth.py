@@ -11,7 +11,7 @@ from ..upstream import Upstream
 
 
 class Numbered(httpx.Auth):
-    """A credential that is different for each call."""
+    """An auth that counts the calls it signs."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
         assert settings.bearer_token is not None
@@ -25,7 +25,7 @@ class Numbered(httpx.Auth):
 
 
 async def test_auth_of_an_upstream(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AUTH gives an upstream's client, and no other, its ``httpx.Auth``; a call may have its own."""
+    """AUTH gives an ``httpx.Auth`` to one upstream's client only; a call may replace it."""
     monkeypatch.setitem(AUTH, "signed", Numbered)
     there = {"base_url": upstream.url, "bearer_token": "key"}
     settings = Settings.model_validate({"upstreams": {"signed": there, "other": there}})

@@ -16,17 +16,17 @@ from ..upstream import Upstream
 async def test_opening_is_all_or_nothing(
     upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When one client fails to open, those before it are closed again."""
+    """If one client fails to open, those opened before it are closed again."""
     caplog.set_level(logging.INFO)
     good = settings_for(upstream).upstreams["up"]
-    bad = good.model_copy(update={"ca_bundle": Path(__file__)})  # gone bad since it was checked
+    bad = good.model_copy(update={"ca_bundle": Path(__file__)})  # broken since it was checked
     settings = Settings.model_construct(upstreams={"good": good, "bad": bad})
     with pytest.raises(ssl.SSLError):
         async with open_clients(settings):
             pass
 
-    told = [(record.message, vars(record)["upstream"]) for record in caplog.records]
-    assert told == [
+    logged = [(record.message, vars(record)["upstream"]) for record in caplog.records]
+    assert logged == [
         ("client opened", "default"),
         ("client opened", "good"),
         ("client closed", "good"),
@@ -36,22 +36,22 @@ async def test_opening_is_all_or_nothing(
 
 @pytest.mark.parametrize("name", ["default", "up"])
 async def test_closing_waits_for_calls_in_flight(upstream: Upstream, name: str) -> None:
-    """A call that is under way at shutdown ends well."""
+    """A call in flight at shutdown succeeds."""
     async with open_clients(settings_for(upstream)) as clients:
         client = {"default": clients.default, **clients.upstreams}[name].client
         call = asyncio.create_task(client.get(f"{upstream.url}/gate"))
         await upstream.busy()
-        asyncio.get_running_loop().call_later(0.1, upstream.gate.set)
+        asyncio.get_running_loop().call_later(0.05, upstream.gate.set)
 
     assert call.done()
     assert call.result().status_code == 200
 
 
-async def test_closing_waits_no_longer_than_the_grace(
+async def test_grace_period_bounds_the_closing(
     upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A call that does not end in time is cut, and that is logged."""
-    settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.1})
+    """A call that outlasts SHUTDOWN_GRACE_S is cut, and that is logged."""
+    settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.05})
     async with asyncio.timeout(5), open_clients(settings) as clients:
         call = asyncio.create_task(clients.upstreams["up"].client.get("/hang"))
         await upstream.busy()
@@ -62,8 +62,8 @@ async def test_closing_waits_no_longer_than_the_grace(
 
 
 async def test_body_cut_by_closing_is_no_success(upstream: Upstream) -> None:
-    """A body without a length ends with its connection, but not when it is this side's end."""
-    settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.1})
+    """A body without a length ends with its connection, unless this side closed it."""
+    settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.05})
     async with open_clients(settings) as clients:
 
         async def read() -> bytes:
@@ -77,7 +77,7 @@ async def test_body_cut_by_closing_is_no_success(upstream: Upstream) -> None:
 
 
 async def test_timeouts_are_those_of_the_settings(upstream: Upstream) -> None:
-    """Each of them reaches the client, and through it the engine."""
+    """Every timeout of the settings reaches the client, and so the transport."""
     given = {"connect": 1, "read": 2, "write": 3, "pool": 4}
     async with client_for(upstream, **{f"{name}_timeout_s": s for name, s in given.items()}) as up:
         assert up.timeout.as_dict() == given

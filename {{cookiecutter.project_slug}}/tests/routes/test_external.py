@@ -11,7 +11,7 @@ from ..upstream import Upstream
 async def test_status_of_the_upstream_is_data(
     service: httpx.AsyncClient, upstream: Upstream
 ) -> None:
-    """Whatever the upstream answers is passed on in a 200."""
+    """The upstream's status and body are passed on in a 200."""
     answer = await service.get("/external", params={"url": f"{upstream.url}/status/404"})
 
     assert answer.status_code == 200
@@ -19,31 +19,22 @@ async def test_status_of_the_upstream_is_data(
 
 
 @pytest.mark.parametrize("path", ["/external", "/external/stream"])
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://elsewhere.invalid/",
-        "{url}@elsewhere.invalid/",
-        "http://me:pw@{host}/",
-        "x:",
-        "/",
-        "http://xn--a.com/",
-    ],
-)
-async def test_other_urls_are_refused(
-    service: httpx.AsyncClient, upstream: Upstream, path: str, url: str
+async def test_other_urls_are_rejected(
+    service: httpx.AsyncClient, upstream: Upstream, path: str
 ) -> None:
-    """A URL that is not at an upstream, or carries a user, is refused before it is sent."""
-    target = url.format(url=upstream.url, host=upstream.url.removeprefix("http://"))
-    answer = await service.get(path, params={"url": target})
+    """A URL that is not at an upstream, or contains a user, is rejected before anything is sent."""
+    with_user = upstream.url.replace("//", "//me:pw@")
+    elsewhere = ("http://elsewhere.invalid/", f"{upstream.url}@elsewhere.invalid/")
+    for url in (*elsewhere, with_user, "x:", "/", "http://xn--a.com/"):
+        answer = await service.get(path, params={"url": url})
 
-    assert answer.status_code == 400
-    assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.status_code == 400
+        assert answer.json()["type"] == "urn:problem-type:origin-not-allowed"
     assert upstream.seen == []
 
 
 async def test_allowed_origins(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    """APP_EXTERNAL_ALLOWED_ORIGINS adds origins, which the default client calls."""
+    """APP_EXTERNAL_ALLOWED_ORIGINS adds origins; without any upstream, a URL is required."""
     monkeypatch.setenv("APP_EXTERNAL_ALLOWED_ORIGINS", f"https://a.example, {upstream.url}")
     async with serving(create_app(Settings(upstreams={}))) as service:
         answer = await service.get("/external", params={"url": upstream.url})
@@ -54,7 +45,7 @@ async def test_allowed_origins(upstream: Upstream, monkeypatch: pytest.MonkeyPat
 
 
 async def test_stream_passes_on(upstream: Upstream) -> None:
-    """Status, type and body are the upstream's, of any size; no browser runs its scripts."""
+    """A stream passes on the upstream's status, type and body, and no browser runs its scripts."""
     async with service_for(upstream, max_response_bytes=1000) as service:
         large = await service.get("/external/stream", params={"url": f"{upstream.url}/chunked/99"})
         answer = await service.get("/external/stream")
@@ -66,15 +57,15 @@ async def test_stream_passes_on(upstream: Upstream) -> None:
 
 
 async def test_stream_that_fails(upstream: Upstream) -> None:
-    """Broken off before the body it is a problem, and after that it is not ended well."""
-    async with service_for(upstream, max_attempts=1) as service:
+    """A stream that fails before its body becomes a problem; one that fails later is cut off."""
+    async with service_for(upstream) as service:
         dropped = await service.get("/external/stream", params={"url": f"{upstream.url}/drop"})
         with pytest.raises(AssertionError):  # httpx's own: the application did not finish
             await service.get("/external/stream", params={"url": f"{upstream.url}/short"})
-        status = (await service.get("/readyz")).json()["upstreams"]["up"]
+        ready = await service.get("/readyz")
 
     assert dropped.status_code == 502
-    assert status["in_flight"] == 0
+    assert ready.json()["upstreams"]["up"]["in_flight"] == 0
 
 
 @pytest.mark.parametrize(
@@ -87,11 +78,12 @@ async def test_stream_that_fails(upstream: Upstream) -> None:
         ("日本", "日本"),
         ("", "text/plain"),
     ],
+    ids=["zlib", "utf-7", "tab", "control", "not-ascii", "empty"],
 )
 async def test_any_content_type(
     service: httpx.AsyncClient, upstream: Upstream, sent: str, passed_on: str
 ) -> None:
-    """Whatever an upstream says its body is, it is answered; a type that cannot be sent is text."""
+    """A body of any Content-Type is passed on; a type that cannot be sent becomes text."""
     upstream.body = b"a lone surrogate: +2AA-"
     url = {"url": f"{upstream.url}/body?content-type={sent}"}
     whole = await service.get("/external", params=url)
@@ -103,7 +95,7 @@ async def test_any_content_type(
 
 
 async def test_redirects_are_data(upstream: Upstream) -> None:
-    """No answer chooses where this service calls, whatever the settings say."""
+    """Redirects are returned, not followed, even with FOLLOW_REDIRECTS."""
     redirecting = {"url": f"{upstream.url}/status/302?location=/echo"}
     async with service_for(upstream, follow_redirects=True) as service:
         answer = await service.get("/external", params=redirecting)
@@ -113,7 +105,7 @@ async def test_redirects_are_data(upstream: Upstream) -> None:
 
 
 async def test_upstreams_of_one_host(upstream: Upstream) -> None:
-    """The path says whose credentials are sent, if the origin is allowed anyway or not."""
+    """Among upstreams on one host, the path decides whose credentials are sent."""
     settings = Settings.model_validate(
         {
             "upstreams": {

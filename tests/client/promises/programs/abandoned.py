@@ -1,4 +1,4 @@
-"""Opens 25 streams of an upstream that gives 25 slots, and forgets to close them."""
+"""Opens 25 streams, as many as there are slots, and never closes them."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ async def main() -> None:
         client = default.client
         request = client.build_request("GET", f"{upstream.url}/drip")
         streams = await asyncio.gather(*(client.send(request, stream=True) for _ in range(SLOTS)))
-        before = default.status()
+        before = default.gauges()
         async with asyncio.timeout(20):
             await default.limit.idle()
         answers = await asyncio.gather(*(client.get(upstream.url) for _ in range(SLOTS)))
@@ -27,7 +27,7 @@ async def main() -> None:
             "streams": [stream.status_code for stream in streams],
             "before": before,
             "answers": [answer.status_code for answer in answers],
-            "after": default.status(),
+            "after": default.gauges(),
         }
     print(json.dumps(report))
 

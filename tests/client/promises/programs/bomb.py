@@ -1,6 +1,6 @@
-"""Receives a body from the URL of the argument, and reports what it cost in memory.
+"""Receives a body from the URL in the argument, and reports the memory that it took.
 
-By itself, with the upstream in another process, so that the memory is the client's alone.
+The upstream runs in another process, so that the memory is the client's alone.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from my_service.settings import Settings
 
 
 def peak_memory() -> int:
-    """In bytes; ``ru_maxrss`` is in KiB, but on macOS."""
+    """Return it in bytes; ``ru_maxrss`` is in KiB, except on macOS."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
         1 if sys.platform == "darwin" else 1024
     )
@@ -30,14 +30,14 @@ async def main(url: str) -> None:
         try:
             await client.get(url)
         except httpx.HTTPError as failure:
-            outcome = type(failure).__name__
+            raised = type(failure).__name__
         else:
-            outcome = "no exception"
+            raised = "no exception"
     print(
         json.dumps(
             {
-                "outcome": outcome,
-                "cap": settings.http.max_response_bytes,
+                "raised": raised,
+                "limit": settings.http.max_response_bytes,
                 "cost": peak_memory() - before,
             }
         )

@@ -1,8 +1,8 @@
-"""Cancel a thousand calls of one managed client, phase by phase.
+"""Cancels a thousand calls of one client, in one phase after another.
 
-The upstream sees which phase the calls have reached. After each round the cancelled calls must be
-gone from there, and after each phase every slot must work immediately. The report contains what is
-left over at the end. The argument is the name of the event loop.
+After each round the cancelled calls must have left the upstream, and after each phase every slot
+must work immediately. The report counts what is left over in the end. The argument is the name of
+the event loop.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from typing import Any
 
 import uvloop
 from hostile import Deaf, full_listener, server
-from my_service.http_client.clients import Managed, open_clients
+from my_service.http_client.clients import open_clients
+from my_service.http_client.pipeline import ClientStack
 from my_service.settings import Settings
 from tests.upstream import Upstream
 
@@ -30,8 +31,8 @@ SETTINGS = {
     "max_attempts": 1,
     "attempt_timeout_s": None,
     "keepalive_expiry_s": LONG_S,
-    **{f"{what}_timeout_s": LONG_S for what in ("connect", "read", "pool", "total")},
-    # An upstream that takes no more of a body is left after this time.
+    **{f"{phase}_timeout_s": LONG_S for phase in ("connect", "read", "pool", "total")},
+    # After this time the client leaves an upstream that stopped reading.
     "write_timeout_s": 3,
 }
 
@@ -39,11 +40,14 @@ Call = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Cancellations:
-    def __init__(self, managed: Managed, upstream: Upstream) -> None:
-        self.managed = managed
-        self.client = managed.client
+    def __init__(self, stack: ClientStack, upstream: Upstream) -> None:
+        self.stack = stack
+        self.client = stack.client
         self.upstream = upstream
         self.cancelled: dict[str, int] = {}
+
+    def gauge(self, name: str) -> int:
+        return int(self.stack.gauges()[name])
 
     async def in_phase(
         self,
@@ -53,7 +57,7 @@ class Cancellations:
         gone: Callable[[], bool],
         rounds: int = ROUNDS,
     ) -> None:
-        """Cancel calls that have come as far as ``arrived`` counts, and no further."""
+        """Cancel calls when all have arrived in a phase, and wait until they are gone."""
         self.cancelled[name] = 0
         for _ in range(rounds):
             await self.round(name, call, arrived)
@@ -67,7 +71,7 @@ class Cancellations:
         await self.count(name, calls)
 
     async def at_any_turn(self) -> None:
-        """Cancel calls after a few turns of the loop, which hits what no phase waits for."""
+        """Cancel calls after a few turns of the loop, to reach moments between the phases."""
         self.cancelled["any turn"] = 0
         for number in range(500):
             headers = {"Connection": "close"} if number % 2 else {}
@@ -83,7 +87,7 @@ class Cancellations:
 
     @asynccontextmanager
     async def every_slot_taken(self) -> AsyncGenerator[None]:
-        """Hold every place; that there are so many is the proof that none was lost."""
+        """Occupy every slot, which proves that none was lost."""
         calls = [
             asyncio.create_task(self.client.get(f"{self.upstream.url}/gate")) for _ in range(SLOTS)
         ]
@@ -92,9 +96,8 @@ class Cancellations:
         self.upstream.gate.set()
         assert [(await call).status_code for call in calls] == [200] * SLOTS
         self.upstream.gate.clear()
-        status = self.managed.status()
-        assert (status["in_flight"], status["waiting"]) == (0, 0)
-        assert status["open_connections"] == SLOTS
+        assert (self.gauge("in_flight"), self.gauge("waiting")) == (0, 0)
+        assert self.gauge("open_connections") == SLOTS
 
 
 async def cancel(call: asyncio.Task[Any], number: int) -> None:
@@ -108,7 +111,7 @@ async def cancel(call: asyncio.Task[Any], number: int) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - nothing to wait on
+        while not condition():  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.001)
 
 
@@ -120,9 +123,9 @@ async def cancel_in_every_phase() -> dict[str, int]:
         server(deaf) as deaf_host,
         open_clients(settings) as clients,
     ):
-        managed, client = clients.default, clients.default.client
-        cancellations = Cancellations(managed, upstream)
-        in_phase = cancellations.in_phase
+        client = clients.default.client
+        cancellations = Cancellations(clients.default, upstream)
+        in_phase, gauge = cancellations.in_phase, cancellations.gauge
         reading = 0
 
         async def read_a_stream() -> None:
@@ -153,15 +156,15 @@ async def cancel_in_every_phase() -> dict[str, int]:
             await in_phase(
                 "waiting",
                 wait_for_headers,
-                arrived=lambda: managed.limit.waiting,
-                gone=lambda: managed.limit.waiting == 0,
+                arrived=lambda: gauge("waiting"),
+                gone=lambda: gauge("waiting") == 0,
             )
         with full_listener() as full:
             await in_phase(
                 "connecting",
                 connect,
-                arrived=lambda: managed.engine.open_connections,
-                gone=lambda: managed.engine.open_connections == SLOTS,
+                arrived=lambda: gauge("open_connections"),
+                gone=lambda: gauge("open_connections") == SLOTS,
             )
         await in_phase(
             "TLS handshake",
@@ -173,7 +176,7 @@ async def cancel_in_every_phase() -> dict[str, int]:
             "sending",
             send,
             arrived=lambda: deaf.requests,
-            gone=lambda: managed.engine.open_connections == SLOTS,
+            gone=lambda: gauge("open_connections") == SLOTS,
             rounds=1,
         )
         deaf.hang_up.set()
@@ -202,7 +205,7 @@ def descriptors() -> int:
 
 
 async def main() -> None:
-    async with Upstream():  # what a loop opens once for itself
+    async with Upstream():  # opens the descriptors that a loop opens only once
         pass
     before = descriptors()
     cancelled = await cancel_in_every_phase()

@@ -22,7 +22,7 @@ from hostile import (
     reset_early,
     server,
 )
-from my_service.http_client.engine import Engine
+from my_service.http_client.transport.pool import PoolTransport
 from my_service.settings import HTTPSettings
 from tests.upstream import Seen, Upstream
 
@@ -102,7 +102,7 @@ async def main() -> None:
     broken = ("/drop", "/reset", "/garbage", "/headers", "/hang", "/short", *PARTS)
     deaf = Deaf()
     port = unused_port()
-    engine = Engine(HTTPSettings(write_timeout_s=TIMEOUT_S))
+    engine = PoolTransport(HTTPSettings(write_timeout_s=TIMEOUT_S))
     with full_listener() as full:
         async with (
             BrokenBodies() as upstream,

@@ -1,6 +1,6 @@
-"""Send forged headers, and report the outcome of each attempt.
+"""Sends headers that contain line breaks, and reports the exception of each.
 
-The arguments are the upstream's URL and its authority's file.
+The arguments are the upstream's URL and the file of its certificate authority.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ FORGED = {"X-Name": "a\r\nX-Other: b", "X-Null": "a\0b", "X-Feed": "a\nb", "": "
 async def main(url: str, ca_bundle: str) -> None:
     upstream = {"base_url": url, "ca_bundle": ca_bundle}
     settings = Settings.model_validate({"upstreams": {"up": upstream}})
-    outcomes = []
+    results = []
     async with open_clients(settings) as clients:
         client = clients.upstreams["up"].client
         for name, value in FORGED.items():
             try:
                 await client.get("/forged", headers={name: value})
             except httpx.HTTPError as error:
-                outcomes.append(type(error).__name__)
-        outcomes.append(str((await client.get("/", headers={"X-Name": "a"})).status_code))
-    print(json.dumps(outcomes))
+                results.append(type(error).__name__)
+        results.append(str((await client.get("/", headers={"X-Name": "a"})).status_code))
+    print(json.dumps(results))
 
 
 logging.disable()

@@ -1,4 +1,4 @@
-"""Upstreams that are no HTTP servers at all, which those of `tests.upstream` are."""
+"""Upstreams that do not speak HTTP, in contrast to those of `tests.upstream`."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 @contextmanager
 def full_listener() -> Iterator[str]:
-    """The host and port of a listener with no room for one more: connecting to it hangs."""
+    """Yield the host and port of a listener whose queue is full: connecting to it hangs."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -27,7 +27,7 @@ def full_listener() -> Iterator[str]:
 async def server(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncGenerator[str]:
-    """The host and port of a server that treats each connection in this way."""
+    """Run a server that handles each connection by ``serve``; yield its host and port."""
 
     async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, EOFError):
@@ -39,7 +39,7 @@ async def server(
 
 
 class Deaf:
-    """Never answers and takes no body. To it TLS is only bytes: the handshake hangs."""
+    """Never answers and never reads a body. A TLS handshake with it hangs as well."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -59,14 +59,14 @@ class Deaf:
 
 
 async def answer_in_plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer a TLS handshake as web servers do on their plain port."""
+    """Answer a TLS handshake as web servers do on their plain-text port."""
     await reader.read(1)
     writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
     await writer.drain()
 
 
 async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Close the connection before anything is read, which ends in a reset."""
+    """Close the connection before reading, which resets it."""
     end_with_reset(writer)
 
 
@@ -77,6 +77,6 @@ async def reset_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 
 
 def end_with_reset(writer: asyncio.StreamWriter) -> None:
-    """Let the connection end by a reset when it is closed."""
+    """Make closing the connection reset it."""
     linger = struct.pack("ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

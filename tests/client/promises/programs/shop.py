@@ -1,4 +1,4 @@
-"""A service with a route of its owner's: it orders something at the upstream `shop`."""
+"""A service with a route of its own, which sends orders to the upstream `shop`."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated

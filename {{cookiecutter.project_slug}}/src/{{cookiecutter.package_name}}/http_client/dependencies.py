@@ -1,6 +1,7 @@
 """How handlers get their clients: by the name of an upstream, or the default one."""
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 import {{ cookiecutter.__httpx }}
 from fastapi.requests import HTTPConnection
@@ -21,6 +22,7 @@ def clients_of(connection: HTTPConnection) -> Clients:
     return clients
 
 
+@cache  # one object for each name, so that app.dependency_overrides finds it
 def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
     """Return a dependency, for ``Depends``, that gives the client of the upstream ``name``."""
 

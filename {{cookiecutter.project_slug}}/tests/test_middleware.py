@@ -7,29 +7,28 @@ import pytest
 from .upstream import Upstream
 
 
-@pytest.mark.parametrize("given", ["a", "A1._-", "x" * 128])
+@pytest.mark.parametrize("given", ["a", "A1._-", "x" * 128], ids=["a", "marks", "longest"])
 async def test_harmless_id_is_kept(
     service: httpx.AsyncClient, upstream: Upstream, given: str
 ) -> None:
-    """An id that matches is returned and sent along to the upstream."""
+    """A valid X-Request-ID is returned, and forwarded to the upstream."""
     response = await service.get("/external", headers={"X-Request-ID": given})
 
     assert response.headers["X-Request-ID"] == given
     assert upstream.seen[0].headers["x-request-id"] == given
 
 
-@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "a\nb", "<script>"])
-async def test_other_ids_are_replaced(service: httpx.AsyncClient, given: str) -> None:
-    """Anything that could forge a log line or a header is not taken over."""
-    response = await service.get("/livez", headers=[(b"X-Request-ID", given.encode())])
-
-    assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-ID"])
+async def test_other_ids_are_replaced(service: httpx.AsyncClient) -> None:
+    """An id that could forge a log line or a header is replaced."""
+    for given in ("", "a b", "x" * 129, "a\nb", "<script>"):
+        response = await service.get("/livez", headers=[(b"X-Request-ID", given.encode())])
+        assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-ID"])
 
 
 async def test_one_access_line_per_request(
     service: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each request is one line, without its query; health probes whisper."""
+    """Each request is one line, without its query; health probes are logged at DEBUG."""
     caplog.set_level(logging.DEBUG)
     for path in ("/external?secret=1", "/livez", "/nowhere%0aforged"):
         await service.get(path)
@@ -40,4 +39,4 @@ async def test_one_access_line_per_request(
         ("/livez", 200, "DEBUG"),
         ("/nowhere%0Aforged", 404, "INFO"),
     ]
-    assert all(line["method"] == "GET" and line["duration_ms"] > 0 for line in lines)
+    assert [(line["method"], line["duration_ms"] > 0) for line in lines] == [("GET", True)] * 3

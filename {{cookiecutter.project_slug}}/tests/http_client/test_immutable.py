@@ -3,10 +3,15 @@ import re
 import {{ cookiecutter.__httpx }}
 import pytest
 
-from {{ cookiecutter.package_name }}.http_client.defaults import INSTEAD
+from {{ cookiecutter.package_name }}.http_client.immutable import INSTEAD
 
 from ..service import client_for
 from ..upstream import Upstream
+
+COOKIE = 'client.get(url, headers={"Cookie": "name=value"})'
+HEADERS = "client.get(url, headers={...})"
+RESPONSE = "where you make the call"
+TIMEOUT = "client.get(url, timeout=...)"
 
 
 @pytest.mark.parametrize(
@@ -14,37 +19,31 @@ from ..upstream import Upstream
     [
         ("client.auth = ('me', 'pw')", "client.get(url, auth=...)"),
         ("client.base_url = 'http://elsewhere'", 'client.get("https://...")'),
-        ("client.cookies = {'a': 'b'}", 'client.get(url, headers={"Cookie": "name=value"})'),
-        ("client.cookies['a'] = 'b'", 'client.get(url, headers={"Cookie": "name=value"})'),
-        ("client.cookies.set('a', 'b')", 'client.get(url, headers={"Cookie": "name=value"})'),
-        ("client.cookies.update({'a': 'b'})", 'client.get(url, headers={"Cookie": "name=value"})'),
-        ("client.cookies.jar = None", 'client.get(url, headers={"Cookie": "name=value"})'),
-        ("client.event_hooks = {'request': [print]}", "where you make the call"),
-        ("client.event_hooks['request'] = [print]", "where you make the call"),
-        ("client.event_hooks['response'].append(print)", "where you make the call"),
-        ("client.event_hooks['response'] += [print]", "where you make the call"),
-        ("client.event_hooks.update(request=[print])", "where you make the call"),
+        ("client.cookies = {'a': 'b'}", COOKIE),
+        ("client.cookies['a'] = 'b'", COOKIE),
+        ("client.cookies.set('a', 'b')", COOKIE),
+        ("client.cookies.jar = None", COOKIE),
+        ("client.event_hooks = {'request': [print]}", RESPONSE),
+        ("client.event_hooks['request'] = [print]", RESPONSE),
+        ("client.event_hooks['response'].append(print)", RESPONSE),
+        ("client.event_hooks.update(request=[print])", RESPONSE),
         ("client.follow_redirects = True", "client.get(url, follow_redirects=True)"),
-        ("client.headers = {'X': '1'}", "client.get(url, headers={...})"),
-        ("client.headers['X'] = '1'", "client.get(url, headers={...})"),
-        ("client.headers.update({'X': '1'})", "client.get(url, headers={...})"),
-        ("client.headers.setdefault('X', '1')", "client.get(url, headers={...})"),
-        ("client.headers.clear()", "client.get(url, headers={...})"),
-        ("del client.headers['Accept']", "client.get(url, headers={...})"),
-        ("client.max_redirects = 1", "where you make the call"),
+        ("client.headers = {'X': '1'}", HEADERS),
+        ("client.headers['X'] = '1'", HEADERS),
+        ("client.headers.update({'X': '1'})", HEADERS),
+        ("del client.headers['Accept']", HEADERS),
+        ("client.max_redirects = 1", RESPONSE),
         ("client.params = {'a': 'b'}", "client.get(url, params={...})"),
-        ("client.timeout = None", "client.get(url, timeout=...)"),
-        ("client.timeout.read = None", "client.get(url, timeout=...)"),
-        ("del client.timeout.read", "client.get(url, timeout=...)"),
-        ("del client.cookies.jar", 'client.get(url, headers={"Cookie": "name=value"})'),
-        ("client.headers.encoding = 'utf-16'", "client.get(url, headers={...})"),
+        ("client.timeout = None", TIMEOUT),
+        ("client.timeout.read = None", TIMEOUT),
+        ("client.headers.encoding = 'utf-16'", HEADERS),
         ("client.trust_env = True", "APP_HTTP__TRUST_ENV"),
     ],
 )
-async def test_nobody_changes_the_shared_client(
+async def test_shared_client_cannot_be_changed(
     client: httpx.AsyncClient, change: str, instead: str
 ) -> None:
-    """What one caller sets would reach all; the error shows what to write instead."""
+    """Changing a default, which other callers share, raises an error with the per-call form."""
     before = {name: repr(getattr(client, name)) for name in INSTEAD}
     with pytest.raises(AttributeError, match=f"the client is shared: .*{re.escape(instead)}"):
         exec(change, {"client": client})
@@ -53,7 +52,7 @@ async def test_nobody_changes_the_shared_client(
 
 
 async def test_defaults_are_read_as_in_httpx(client: httpx.AsyncClient) -> None:
-    """Code that inspects or copies them, as SDKs do, finds httpx's own types."""
+    """Code that inspects or copies the defaults, as SDKs do, finds httpx's own types."""
     plain = httpx.AsyncClient(
         base_url=client.base_url,
         headers=client.headers,
@@ -73,7 +72,7 @@ async def test_defaults_are_read_as_in_httpx(client: httpx.AsyncClient) -> None:
 
 
 async def test_each_call_sets_its_own(upstream: Upstream) -> None:
-    """Whatever a call passes goes out with it, and with no other."""
+    """The arguments of a call are sent with that call only."""
     upstream.url += "/echo"
     async with client_for(upstream) as client:
         request = client.build_request("GET", "", headers={"X": "1"}, cookies={"a": "b"})

@@ -1,8 +1,11 @@
-"""An engine without a network: it follows each call's script, and records broken promises."""
+"""A transport without a network, for a client's layers to run on.
+
+It answers each attempt as the call's script says, and records each promise that the layers break.
+"""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +15,7 @@ BROKEN = ("ReadError", "ReadTimeout", "RemoteProtocolError", "WriteTimeout")
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of one attempt: a status, or the name of an httpx exception."""
+    """How the upstream answers one attempt: a status, or the name of an exception of httpx."""
 
     result: int | str = 200
     after_s: float = 0
@@ -24,18 +27,19 @@ class Answer:
 
 
 @dataclass
-class Call:
-    """One call: its script, and what happened to it."""
+class ScriptedCall:
+    """One call: the answers to its attempts, and the record of them."""
 
     number: int
+    """Its path, so that the transport can find its script."""
     answers: tuple[Answer, ...]
-    """For each attempt; the last one for all that follow."""
+    """One for each attempt; the last one also for all further attempts."""
     once: bool = False
-    """Whether it must not be repeated after it may have been received."""
+    """Whether it must not be repeated after the upstream may have received it."""
     attempts: int = 0
     begun: list[float] = field(default_factory=list)
     """When each attempt began."""
-    under_way: bool = False
+    in_flight: bool = False
     may_be_received: bool = False
     deadline: float = math.inf
 
@@ -46,16 +50,16 @@ class Call:
 
 
 @dataclass
-class ScriptedEngine:
-    """A transport in place of the pool; ``httpx`` is the service's client library."""
+class ScriptedTransport:
+    """Replaces the connection pool. ``httpx`` is the library that the service was made for."""
 
     httpx: Any
     max_connections: int
     max_attempts: int
     closing_s: float = 0
-    """How long it takes to close a connection that is not done; this can be cancelled, too."""
-    breaker: Any = None
-    calls: list[Call] = field(default_factory=list)
+    """How long closing an unfinished connection takes; this can be cancelled as well."""
+    breaker_state: Callable[[], str] = lambda: "off"
+    calls: list[ScriptedCall] = field(default_factory=list)
     broken_promises: list[str] = field(default_factory=list)
     attempts: int = 0
     in_flight: int = 0
@@ -80,35 +84,32 @@ class ScriptedEngine:
         body = _body_class(self.httpx)(attempt, answer)
         return self.httpx.Response(answer.result, headers=headers, stream=body)
 
-    async def aclose(self) -> None:
-        """Nothing to close."""
-
-    def _check(self, call: Call) -> None:
+    def _check(self, call: ScriptedCall) -> None:
         now = asyncio.get_running_loop().time()
-        state = "off" if self.breaker is None else self.breaker.state
+        state = self.breaker_state()
         forbidden = {
             "more in flight than MAX_CONNECTIONS": self.in_flight >= self.max_connections,
             "more attempts than MAX_ATTEMPTS": call.attempts >= self.max_attempts,
             "an attempt after the deadline": now >= call.deadline,
-            "an attempt beside another of its call": call.under_way,
+            "an attempt beside another of its call": call.in_flight,
             "an unsafe repeat": call.once and call.may_be_received,
             "an attempt while the breaker is open": state == "open",
             "a second probe while half-open": state == "half-open" and self.probes > 0,
         }
-        self.broken_promises += [what for what, so in forbidden.items() if so]
+        self.broken_promises += [promise for promise, broken in forbidden.items() if broken]
 
 
 class _Attempt:
-    """One attempt in flight, until it is closed."""
+    """An exchange in flight at the upstream, from its beginning until it is closed."""
 
-    def __init__(self, engine: ScriptedEngine, call: Call) -> None:
-        self._engine = engine
+    def __init__(self, transport: ScriptedTransport, call: ScriptedCall) -> None:
+        self._transport = transport
         self._call = call
-        self._probe = engine.breaker is not None and engine.breaker.state == "half-open"
+        self._probe = transport.breaker_state() == "half-open"
         self._open = True
         self.number = call.number
         self._count(1)
-        engine.attempts += 1
+        transport.attempts += 1
         call.attempts += 1
         call.begun.append(asyncio.get_running_loop().time())
         call.may_be_received = True
@@ -122,9 +123,9 @@ class _Attempt:
                 self._count(-1)
 
     def _count(self, change: int) -> None:
-        self._engine.in_flight += change
-        self._engine.probes += change * self._probe
-        self._call.under_way = change > 0
+        self._transport.in_flight += change
+        self._transport.probes += change * self._probe
+        self._call.in_flight = change > 0
 
 
 def _body_class(httpx: Any) -> Any:
@@ -132,7 +133,7 @@ def _body_class(httpx: Any) -> Any:
         def __init__(self, attempt: _Attempt, answer: Answer) -> None:
             self._attempt = attempt
             self._answer = answer
-            self._closing_s = attempt._engine.closing_s
+            self._closing_s = attempt._transport.closing_s
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             for pause_s in self._answer.pauses_s:
@@ -154,6 +155,6 @@ def chunk(number: int) -> bytes:
 
 
 async def pause(seconds: float) -> None:
-    """Sleep, or return immediately for 0 seconds, like a read of buffered bytes."""
+    """Sleep, unless it is for 0 seconds: reading from a buffer does not wait either."""
     if seconds:
         await asyncio.sleep(seconds)

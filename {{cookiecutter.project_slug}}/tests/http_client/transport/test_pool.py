@@ -1,4 +1,4 @@
-"""What the layers rely on: one connection is reused, and errors mean what httpx says."""
+"""The promises of the connection pool, on both transports."""
 
 import asyncio
 import base64
@@ -14,17 +14,17 @@ import pytest
 import trustme
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
-from {{ cookiecutter.package_name }}.http_client.network import ssl_context
+from {{ cookiecutter.package_name }}.http_client.transport.tls import ssl_context
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import client_for, streamed
-from ..upstream import Tunnel, Upstream
+from ...service import client_for, streamed
+from ...upstream import Tunnel, Upstream
 
 
 async def test_one_connection_serves_sequential_calls(
     client: httpx.AsyncClient, upstream: Upstream
 ) -> None:
-    """A thousand calls, one after the other, need one connection."""
+    """A thousand sequential calls use one connection."""
     for _ in range(1000):
         await client.get("/")
 
@@ -32,10 +32,10 @@ async def test_one_connection_serves_sequential_calls(
 
 
 @pytest.mark.parametrize("when", ["with", "later"])
-async def test_each_call_gets_its_own_answer(
+async def test_each_call_receives_its_own_response(
     client: httpx.AsyncClient, upstream: Upstream, when: str
 ) -> None:
-    """What an upstream sends beyond its answer costs it the connection, and no caller a response."""
+    """Bytes after a response cost the connection, and no caller receives them."""
     own = await client.get(f"/surplus/{when}")
     await asyncio.sleep(0.1)
     other = await client.get("/body")
@@ -59,7 +59,7 @@ async def test_each_call_gets_its_own_answer(
 async def test_false_length_is_rejected(
     client: httpx.AsyncClient, upstream: Upstream, headers: list[tuple[str, str]], body: bytes
 ) -> None:
-    """A length that is not the body's would make the server misread the next caller's request."""
+    """A false length would make the server misread the next caller's request."""
     request = client.build_request("POST", "/", content=body)
     for name in ("Content-Length", "Transfer-Encoding"):
         request.headers.pop(name, None)
@@ -71,7 +71,7 @@ async def test_false_length_is_rejected(
 
 
 async def test_request_is_sent_as_given(client: httpx.AsyncClient, upstream: Upstream) -> None:
-    """The target and the bytes of the headers are the caller's, also where they are unusual."""
+    """Unusual targets and header bytes arrive unchanged."""
     headers = [(b"X-Name", "M\u00fcller".encode()), (b"x-name", b"again")]
     await client.get("/echo?", headers=headers)
     await client.request("OPTIONS", "/", extensions={"target": b"*"})
@@ -81,7 +81,7 @@ async def test_request_is_sent_as_given(client: httpx.AsyncClient, upstream: Ups
 
 
 async def test_kept_connection_that_ended_is_replaced(upstream: Upstream) -> None:
-    """A call that may be repeated is, at once and without a retry; a POST is not."""
+    """An idempotent call is repeated immediately, without a retry; a POST is not."""
     async with client_for(upstream, max_attempts=1, retry_budget=0) as client:
         statuses = [(await client.get("/keep-alive-cut")).status_code for _ in range(2)]
         with pytest.raises(httpx.RemoteProtocolError):
@@ -92,7 +92,7 @@ async def test_kept_connection_that_ended_is_replaced(upstream: Upstream) -> Non
 
 
 async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> None:
-    """After KEEPALIVE_EXPIRY_S the upstream may be about to cut it, so a new one is opened."""
+    """After KEEPALIVE_EXPIRY_S, a call opens a new connection."""
     async with client_for(upstream, keepalive_expiry_s=0.1) as client:
         await client.get("/")
         await asyncio.sleep(0.3)
@@ -101,8 +101,8 @@ async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> Non
     assert upstream.connections == 2
 
 
-async def test_body_left_unread_harms_no_other_call(upstream: Upstream) -> None:
-    """A connection that was not read any more, for a body that nobody took, is not used again."""
+async def test_unread_body_does_not_disturb_other_calls(upstream: Upstream) -> None:
+    """A connection whose body was not read is closed, and the next call opens another."""
     async with client_for(upstream, max_attempts=1) as client:
         for _ in range(3):
             async with client.stream("GET", "/large/300000"):
@@ -110,10 +110,10 @@ async def test_body_left_unread_harms_no_other_call(upstream: Upstream) -> None:
             assert (await client.get("/body", timeout=2)).status_code == 200
 
 
-async def test_closing_a_body_twice_harms_no_other_call(
+async def test_closing_a_body_twice_does_not_disturb_other_calls(
     client: httpx.AsyncClient, upstream: Upstream
 ) -> None:
-    """Once a response is closed its connection is another caller's, to read and to end."""
+    """After the first close, the connection belongs to another caller."""
     async with client.stream("GET", "/large/10") as response:
         await response.aread()
         body = response.stream
@@ -127,24 +127,36 @@ async def test_closing_a_body_twice_harms_no_other_call(
     assert upstream.connections == 1
 
 
-async def test_upgrade_to_another_protocol(client: httpx.AsyncClient) -> None:
-    """An upgrade that was asked for, as by WebSockets, goes on in httpx's ``network_stream``."""
-    headers = {"Connection": "Upgrade", "Upgrade": "echo"}
-    async with client.stream("GET", "/upgrade", headers=headers) as response:
+async def test_network_stream_describes_the_connection(client: httpx.AsyncClient) -> None:
+    """httpx's extension has the addresses of both ends, and the socket."""
+    async with client.stream("GET", "/pieces") as response:
         stream = response.extensions["network_stream"]
-        await stream.write(b"world", timeout=5)
-        heard = b""
-        while len(heard) < len(b"hello world"):
-            heard += await stream.read(4, timeout=5)
-        address, port, *_ = stream.get_extra_info("server_addr")
+        own = stream.get_extra_info("socket")
 
-    assert (response.status_code, heard) == (101, b"hello world")
-    assert address in {"127.0.0.1", "::1"}
-    assert port == response.url.port
+        assert stream.get_extra_info("server_addr") == own.getpeername()
+        assert stream.get_extra_info("client_addr") == own.getsockname()
+        assert stream.get_extra_info("ssl_object") is None
+
+
+async def test_trace_and_server_name(tmp_path: Path) -> None:
+    """The extension ``trace`` is called, and ``sni_hostname`` is the name to verify."""
+    events: list[str] = []
+
+    async def trace(event: str, _: dict[str, Any]) -> None:
+        events.append(event)
+
+    context, bundle = authority_for(tmp_path)
+    async with Upstream(tls=context) as secure:
+        secure.url = secure.url.replace("localhost", "127.0.0.1")
+        async with client_for(secure, ca_bundle=bundle) as client:
+            await client.get("/", extensions={"sni_hostname": "localhost", "trace": trace})
+
+    assert events
+    assert all("." in event for event in events)
 
 
 async def test_large_bodies_both_ways(client: httpx.AsyncClient, upstream: Upstream) -> None:
-    """Bodies larger than any buffer arrive whole, from bytes and from a generator."""
+    """Bodies larger than any buffer arrive complete, from bytes and from a generator."""
     await client.post("/", content=b"x" * 5_000_000)
     await client.post("/", content=streamed(*[b"x" * 100_000] * 50))
     received = await client.get("/large/5000000")
@@ -154,7 +166,7 @@ async def test_large_bodies_both_ways(client: httpx.AsyncClient, upstream: Upstr
 
 
 async def test_long_headers_and_expectations(client: httpx.AsyncClient) -> None:
-    """Header lines of 40 kB arrive, and no 100 is waited for, which most servers never send."""
+    """Header lines of 40 kB arrive, and ``Expect`` does not delay the body."""
     url, headers = f"/?x={'y' * 40_000}", {"Expect": "100-continue"}
     async with asyncio.timeout(5):
         response = await client.post(url, content=b"x", headers=headers)
@@ -163,7 +175,7 @@ async def test_long_headers_and_expectations(client: httpx.AsyncClient) -> None:
 
 
 async def test_upstream_that_does_not_read(upstream: Upstream) -> None:
-    """A body that is not taken ends with the write timeout, the call's own if it has one."""
+    """An upstream that stops reading causes a write timeout, the call's own if it has one."""
     async with client_for(upstream, write_timeout_s=0.5) as client:
         with pytest.raises(httpx.WriteTimeout):
             await client.post("/deaf", content=b"x" * 30_000_000)
@@ -174,7 +186,7 @@ async def test_upstream_that_does_not_read(upstream: Upstream) -> None:
 
 
 async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A certificate is trusted through CA_BUNDLE, read once for all, and not without it."""
+    """Only CA_BUNDLE makes the certificate trusted; it is read once."""
     context, bundle = authority_for(tmp_path)
     async with Upstream(tls=context) as upstream:
         async with client_for(upstream, ca_bundle=bundle) as client:
@@ -183,7 +195,7 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await client.get("/")
 
-        # A name may end with a dot, which its certificate does not have.
+        # A host name may end with a dot; a certificate's does not.
         look_up = socket.getaddrinfo
         monkeypatch.setattr(
             socket, "getaddrinfo", lambda host, *args, **more: look_up(host[:-1], *args, **more)
@@ -196,7 +208,7 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def authority_for(directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """TLS for a server at localhost, and the file of its certificate authority."""
+    """Return TLS for a server at localhost, and the file of its certificate authority."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -209,7 +221,7 @@ def authority_for(directory: Path) -> tuple[ssl.SSLContext, Path]:
 async def test_proxy_of_the_environment(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
-    """HTTP_PROXY counts with TRUST_ENV, and only then, but not where NO_PROXY says."""
+    """TRUST_ENV makes HTTP_PROXY and NO_PROXY count."""
     async with Upstream() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:gr%C3%BCn@"))
         async with client_for(upstream, trust_env=trusted) as client:
@@ -226,7 +238,7 @@ async def test_proxy_of_the_environment(
 
 
 async def test_tunnel_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TLS goes through HTTPS_PROXY in one tunnel, which is asked for with the credentials."""
+    """TLS goes through HTTPS_PROXY in one tunnel, whose CONNECT has the credentials."""
     context, bundle = authority_for(tmp_path)
     async with Upstream(tls=context) as upstream, Tunnel() as proxy:
         monkeypatch.setenv("https_proxy", f"http://user:pass@localhost:{proxy.port}")
@@ -240,10 +252,10 @@ async def test_tunnel_through_a_proxy(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [request.headers.get("proxy-authorization") for request in upstream.seen] == [None] * 2
 
 
-async def test_look_up_that_hangs_holds_up_no_other(
+async def test_hanging_look_up_does_not_delay_other_clients(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each client looks names up in threads of its own, more of which hang than the loop has."""
+    """Each client looks names up in threads of its own; here more hang than the loop has."""
     looking_up, hung = socket.getaddrinfo, threading.Event()
 
     def hang(host: str, *args: Any, **options: Any) -> Any:
@@ -274,7 +286,7 @@ async def test_look_up_that_hangs_holds_up_no_other(
 
 
 async def test_name_that_moves(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next attempt after a refusal calls a name at its new address."""
+    """An attempt after a refused connection uses the name's new address."""
     looking_up, addresses = socket.getaddrinfo, iter(["127.0.0.2", "127.0.0.1"])
 
     def move(host: str, *args: Any, **options: Any) -> Any:
@@ -292,7 +304,7 @@ async def test_name_that_moves(upstream: Upstream, monkeypatch: pytest.MonkeyPat
 async def test_error_of_the_body_is_the_callers(
     client: httpx.AsyncClient, error: type[Exception]
 ) -> None:
-    """What the caller's own generator raises comes back to the caller."""
+    """The caller receives the exception of its own generator."""
 
     async def body() -> AsyncIterator[bytes]:
         yield b"one"

@@ -1,0 +1,104 @@
+import asyncio
+import contextlib
+import gc
+from collections.abc import Awaitable, Callable
+
+import {{ cookiecutter.__httpx }}
+import pytest
+
+from {{ cookiecutter.package_name }}.http_client.layers.base import Call
+from {{ cookiecutter.package_name }}.http_client.layers.streaming import StreamedBody
+from {{ cookiecutter.package_name }}.http_client.layers.timeouts import DeadlineExceeded
+
+from ...service import Logged, client_for, managed_for
+from ...upstream import Upstream
+
+
+async def read(response: httpx.Response) -> None:
+    await response.aread()
+
+
+async def ignore(response: httpx.Response) -> None:
+    assert response.status_code == 200
+
+
+async def stop_reading(response: httpx.Response) -> None:
+    await anext(response.aiter_raw())
+
+
+async def be_cancelled(response: httpx.Response) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().call_later(0.02, task.cancel)
+    await response.aread()
+
+
+async def close_twice(response: httpx.Response) -> None:
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    await response.stream.aclose()
+    await response.stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "caller", "error"),
+    [
+        ("GET", "/chunked/3", read, ""),
+        ("HEAD", "/", ignore, ""),  # it has no body to read
+        ("GET", "/drip", ignore, "CancelledError"),
+        ("GET", "/drip", stop_reading, "CancelledError"),
+        ("GET", "/drip", be_cancelled, "CancelledError"),
+        ("GET", "/drip", close_twice, "CancelledError"),
+        ("GET", "/short", read, "RemoteProtocolError"),
+    ],
+)
+async def test_call_ends_once(
+    upstream: Upstream,
+    logged: Logged,
+    method: str,
+    path: str,
+    caller: Callable[[httpx.Response], Awaitable[None]],
+    error: str,
+) -> None:
+    """However the caller leaves a stream, it is one line and one released slot."""
+    async with managed_for(upstream) as up:
+        with contextlib.suppress(asyncio.CancelledError, httpx.RemoteProtocolError):
+            async with up.client.stream(method, path) as response:
+                await caller(response)
+        in_flight = up.limit.in_flight
+
+    errors = [call.get("error", "").partition(":")[0] for call in logged("upstream call")]
+    assert (errors, in_flight) == ([error], 0)
+
+
+async def test_stream_ends_at_its_deadline(upstream: Upstream) -> None:
+    """The deadline bounds a body even if it is the caller who reads slowly."""
+    async with (
+        client_for(upstream, total_timeout_s=0.2) as client,
+        client.stream("GET", "/large/3000000") as response,
+    ):
+        chunks = response.aiter_raw()
+        await anext(chunks)
+        await asyncio.sleep(0.25)
+        with pytest.raises(DeadlineExceeded):
+            await anext(chunks)
+
+
+async def test_abandoned_stream_is_closed(upstream: Upstream) -> None:
+    """A body that nobody closes is closed when it is garbage."""
+    async with managed_for(upstream) as up, asyncio.timeout(5):
+        await up.client.send(up.client.build_request("GET", "/drip"), stream=True)
+        gc.collect()
+        await up.limit.idle()
+
+
+async def test_stream_that_is_kept_is_closed() -> None:
+    """A body that nobody closes is closed soon after its deadline, if something still holds it."""
+    ended = asyncio.Event()
+    call = Call("up", deadline=asyncio.get_running_loop().time() - 1, streamed=True)
+    call.on_end(lambda _: ended.set())
+    request, response = httpx.Request("GET", "http://up"), httpx.Response(200, content=b"body")
+    body = StreamedBody(request, response, call)
+
+    async with asyncio.timeout(5):
+        await ended.wait()
+    assert body is not None

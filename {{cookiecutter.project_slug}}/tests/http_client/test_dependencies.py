@@ -1,0 +1,70 @@
+from typing import Annotated
+
+import {{ cookiecutter.__httpx }}
+import pytest
+from fastapi import Depends, FastAPI
+
+from {{ cookiecutter.package_name }}.app import create_app
+from {{ cookiecutter.package_name }}.http_client import HTTPClient
+from {{ cookiecutter.package_name }}.http_client import upstream as named
+from {{ cookiecutter.package_name }}.settings import Settings
+
+from ..service import add_identity, calling, serving, settings_for
+from ..upstream import Upstream
+
+
+async def test_client_before_the_lifespan(
+    upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Outside the lifespan, the dependency raises an error that says what to do."""
+    app = add_identity(create_app(settings_for(upstream)))
+    async with calling(app) as service:
+        response = await service.get("/identity")
+
+    assert response.status_code == 500
+    assert "clients are not open" in caplog.text
+    assert "enter `app.router.lifespan_context(app)` in a test" in caplog.text
+
+
+async def test_mounted_applications_share_the_clients(upstream: Upstream) -> None:
+    """The routes of a mounted application receive the same clients."""
+    app = add_identity(create_app(settings_for(upstream)))
+    app.mount("/sub", add_identity(FastAPI()))
+    async with serving(app) as service:
+        own, mounted = await service.get("/identity"), await service.get("/sub/identity")
+
+    assert own.json() == mounted.json()
+
+
+async def test_unknown_upstream_names_the_setting(caplog: pytest.LogCaptureFixture) -> None:
+    """The error for an upstream that is not configured names the variable that adds it."""
+    app = create_app(Settings(upstreams={}))
+
+    @app.get("/other")
+    async def other(_: Annotated[httpx.AsyncClient, Depends(named("other"))]) -> None: ...
+
+    async with serving(app) as service:
+        assert (await service.get("/other")).status_code == 500
+    assert "APP_UPSTREAMS__OTHER__BASE_URL" in caplog.text
+
+
+async def test_default_client_without_upstreams(upstream: Upstream) -> None:
+    """The default client is there when no upstream is, and calls any URL that the code chooses."""
+    app = create_app(Settings(upstreams={}))
+
+    @app.get("/call")
+    async def call(client: HTTPClient) -> int:
+        return (await client.get(upstream.url)).status_code
+
+    async with serving(app) as service:
+        assert (await service.get("/call")).json() == 200
+
+
+async def test_dependency_can_be_overridden(upstream: Upstream) -> None:
+    """A test replaces an upstream's client with ``app.dependency_overrides[upstream(name)]``."""
+    app = add_identity(create_app(settings_for(upstream)))
+    async with httpx.AsyncClient() as fake, serving(app) as service:
+        app.dependency_overrides[named("up")] = lambda: fake
+        answer = await service.get("/identity")
+
+    assert answer.json()["up"] == id(fake)

@@ -1,0 +1,36 @@
+"""The service as a process of its own, and the lines it logs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "{{ cookiecutter.package_name }}"]
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+class ServiceProcess(subprocess.Popen[bytes]):
+    """The service on a free port; ``lines`` are those that were read of its log."""
+
+    def __init__(self, **environment: str) -> None:
+        environment = {"APP_PORT": "0", "PYTHONPATH": str(SOURCE), **environment}
+        super().__init__(COMMAND, env=os.environ | environment, stdout=subprocess.PIPE)
+        self.lines: list[dict[str, Any]] = []
+
+    def read(self, start: str | None = None, count: int = 1) -> list[str]:
+        """Read until this many messages start so, or until the output ends; return them."""
+        assert self.stdout is not None
+        found: list[str] = []
+        for line in self.stdout:
+            self.lines.append(json.loads(line))
+            messages = [each["message"] for each in self.lines]
+            found = [message for message in messages if message.startswith(start or "")]
+            if start and len(found) == count:
+                break
+        return found
+
+    def __exit__(self, *error: Any) -> None:
+        self.kill()  # a test that failed left it running
+        super().__exit__(*error)
