@@ -242,8 +242,8 @@ def test_an_invalid_answer_is_reported_with_a_valid_one(
     assert line.startswith(f"{field}: ")
     assert reason in problem.reason
     assert line.isprintable()
-    assert problem.suggestion == LEAVE_OUT or [] == find_problems({field: problem.suggestion})
-    assert [] == find_problems(problem.fixes)
+    assert problem.suggestion == LEAVE_OUT or find_problems({field: problem.suggestion}) == []
+    assert find_problems(problem.fixes) == []
 
 
 @pytest.mark.parametrize("field", [*CHOICES, *SWITCHES])
@@ -253,16 +253,16 @@ def test_an_invalid_choice_is_reported(field: str, answer: object) -> None:
     (problem,) = find_problems({field: answer})
 
     assert problem.field == field
-    assert [] == find_problems(problem.fixes)
+    assert find_problems(problem.fixes) == []
 
 
 @pytest.mark.parametrize("field", ["project_name", "upstreams", "features", "package_name"])
 def test_an_answer_that_is_not_text_is_reported(field: str) -> None:
     """A config in YAML can answer with a number, a switch or nothing."""
 
-    assert [["is not text"]] * 3 == [
+    assert [
         [problem.reason for problem in find_problems({field: answer})] for answer in (7, True, None)
-    ]
+    ] == [["is not text"]] * 3
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_an_answer_that_is_not_text_is_reported(field: str) -> None:
 def test_a_suggestion_is_what_was_meant(answer: dict[str, object], suggestion: str) -> None:
     """It keeps as much of the answer as possible."""
 
-    assert [suggestion] == [problem.suggestion for problem in find_problems(answer)]
+    assert [problem.suggestion for problem in find_problems(answer)] == [suggestion]
 
 
 def test_each_invalid_feature_is_reported_on_its_own_line() -> None:
@@ -299,7 +299,7 @@ def test_each_invalid_feature_is_reported_on_its_own_line() -> None:
     answers = {"features": "retry, retri, Workers,, breaker, telepathy, workers"}
     choices = ", ".join(FEATURES)
 
-    assert [
+    assert [str(problem).replace(choices, "CHOICES") for problem in find_problems(answers)] == [
         "features: an entry is not one of CHOICES (got 'retri'). Try: leaving it out",
         "features: an entry must be lowercase, with underscores between words (got 'Workers'). "
         "Try: workers",
@@ -307,7 +307,7 @@ def test_each_invalid_feature_is_reported_on_its_own_line() -> None:
         "features: an entry is not one of CHOICES (got 'breaker'). Try: circuit_breaker",
         "features: an entry is not one of CHOICES (got 'telepathy'). Try: leaving it out",
         "features: an entry is repeated (got 'workers'). Try: leaving it out",
-    ] == [str(problem).replace(choices, "CHOICES") for problem in find_problems(answers)]
+    ]
     assert error_message(answers).endswith(" features=retry,workers,circuit_breaker")
 
 
@@ -315,13 +315,13 @@ def test_each_invalid_feature_is_reported_on_its_own_line() -> None:
 def test_features_that_are_valid(answer: str) -> None:
     """Any of them in any order, with blanks around the commas, or none."""
 
-    assert [] == find_problems({"features": answer})
+    assert find_problems({"features": answer}) == []
 
 
 def test_templates_can_find_a_feature_in_the_answer() -> None:
     """`{% if "retry" in cookiecutter.features %}` is true for that feature only."""
 
-    assert [] == [(a, b) for a in FEATURES for b in FEATURES if a != b and a in b]
+    assert [(a, b) for a in FEATURES for b in FEATURES if a != b and a in b] == []
 
 
 @pytest.mark.parametrize(
@@ -344,30 +344,30 @@ def test_http2_needs_httpcore() -> None:
     """The error message says why, and how to get it."""
     (problem,) = find_problems({"http2": True, "http_transport": "aiohttp"})
 
-    assert "http2=true needs httpcore, because aiohttp speaks HTTP/1.1 only" == problem.reason
-    assert {"http_transport": "httpcore"} == problem.fixes
-    assert [] == find_problems({"http2": True, "http_transport": "httpcore"})
-    assert [] == find_problems({"http2": False, "http_transport": "aiohttp"})
+    assert problem.reason == "http2=true needs httpcore, because aiohttp speaks HTTP/1.1 only"
+    assert problem.fixes == {"http_transport": "httpcore"}
+    assert find_problems({"http2": True, "http_transport": "httpcore"}) == []
+    assert find_problems({"http2": False, "http_transport": "aiohttp"}) == []
 
 
 def test_a_name_in_kubernetes_has_63_characters() -> None:
     """A slug of 64 characters is valid without Kubernetes only."""
     slug = "x" * 64
 
-    assert [] == find_problems({"project_slug": slug, "deployment": "docker"})
-    assert [["x" * 63]] == [
+    assert find_problems({"project_slug": slug, "deployment": "docker"}) == []
+    assert [
         [
             problem.suggestion
             for problem in find_problems({"project_slug": slug, "deployment": chosen})
         ]
         for chosen in ("kubernetes",)
-    ]
+    ] == [["x" * 63]]
 
 
 def test_the_defaults_are_good() -> None:
     """Press Enter at every question, and you get a project."""
 
-    assert [] == find_problems(completed({}))
+    assert find_problems(completed({})) == []
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_names_are_derived(name: str, slug: str, package: str) -> None:
     answers = completed({"project_name": name})
 
     assert (slug, package) == (answers["project_slug"], answers["package_name"])
-    assert [] == find_problems(answers)
+    assert find_problems(answers) == []
 
 
 @pytest.mark.parametrize("name", ["日本", "🚀", "---"])
@@ -401,9 +401,9 @@ def test_a_name_without_letters_needs_a_slug(name: str) -> None:
     """A slug that cannot be derived is reported once, without the package name."""
     found = find_problems(completed({"project_name": name}))
 
-    assert ["project_slug"] == [problem.field for problem in found]
+    assert [problem.field for problem in found] == ["project_slug"]
     assert "project_name has no ASCII letters or digits" in found[0].reason
-    assert [] == find_problems(completed({"project_name": name, "project_slug": "nippon"}))
+    assert find_problems(completed({"project_name": name, "project_slug": "nippon"})) == []
 
 
 @given(st.text())
@@ -411,7 +411,7 @@ def test_derived_names_are_good_or_empty(text: str) -> None:
     """Any text can be the name of a project."""
     slug, package = default_slug(text), default_package(text)
 
-    assert not slug or [] == find_problems({"project_slug": slug, "package_name": package})
+    assert not slug or find_problems({"project_slug": slug, "package_name": package}) == []
 
 
 TEXTS = (
@@ -431,7 +431,7 @@ def test_the_suggested_command_is_always_valid(answers: dict[str, object]) -> No
     """The answers of the suggested command have no problem, for any given ones."""
     corrected = corrected_answers(answers, find_problems(completed(answers)))
 
-    assert [] == find_problems(completed(corrected))
+    assert find_problems(completed(corrected)) == []
 
 
 def test_no_project_can_hide_what_it_depends_on(bake: Bake) -> None:
@@ -468,7 +468,7 @@ def test_no_project_can_hide_what_it_depends_on(bake: Bake) -> None:
     }
 
     assert len(slugs) > 40
-    assert [] == [slug for slug in sorted(slugs) if not find_problems({"project_slug": slug})]
+    assert [slug for slug in sorted(slugs) if not find_problems({"project_slug": slug})] == []
 
 
 # --- The entry points ---------------------------------------------------------------------
@@ -486,15 +486,15 @@ def test_bad_answers_on_the_command_line(
 
     rejected = cookiecutter(template, "--no-input", *given_as(given))
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert set() == cookiecutter.written()
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert cookiecutter.written() == set()
     lines = reported(rejected.stdout)
     assert [field for field, _ in expected] == [field for field, _ in lines]
     assert all(reason in line for (_, reason), (_, line) in zip(expected, lines, strict=True))
 
     accepted = cookiecutter(*command_in(rejected.stdout))
 
-    assert (0, "") == (accepted.returncode, accepted.stderr)
+    assert (accepted.returncode, accepted.stderr) == (0, "")
 
 
 def test_bad_choices_on_the_command_line(template: Path, cookiecutter: Cookiecutter) -> None:
@@ -502,15 +502,15 @@ def test_bad_choices_on_the_command_line(template: Path, cookiecutter: Cookiecut
     given = {"http_library": "foo", "telemetry": "maybe", "project_slug": "A_b", "http2": "true"}
     rejected = cookiecutter(template, "--no-input", *given_as(given))
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert set() == cookiecutter.written()
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert cookiecutter.written() == set()
     fields = ["project_slug", "http_library", "telemetry", "http_transport"]
     assert fields == rejected_fields(rejected.stdout)
 
     message = rejected.stdout.removesuffix("Pre-Prompt Hook script failed\n")
     accepted = cookiecutter(*command_in(message))
 
-    assert (0, "") == (accepted.returncode, accepted.stderr)
+    assert (accepted.returncode, accepted.stderr) == (0, "")
 
 
 def test_no_copy_of_the_template_is_left(template: Path, cookiecutter: Cookiecutter) -> None:
@@ -518,13 +518,13 @@ def test_no_copy_of_the_template_is_left(template: Path, cookiecutter: Cookiecut
     for answer in ("license=MIT", "license=none", "project_slug=A_b"):
         cookiecutter(template, "--no-input", answer)
 
-        assert [] == [path for path in cookiecutter.temporary.iterdir() if path.is_dir()]
+        assert [path for path in cookiecutter.temporary.iterdir() if path.is_dir()] == []
 
 
 @pytest.fixture
 def replay(template: Path, cookiecutter: Cookiecutter) -> dict[str, dict[str, object]]:
     """What cookiecutter stores of a project; the project itself is removed."""
-    assert 0 == cookiecutter(template, "--no-input", "--accept-hooks=no").returncode
+    assert cookiecutter(template, "--no-input", "--accept-hooks=no").returncode == 0
     for path in sorted(cookiecutter.cwd.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))
@@ -547,10 +547,10 @@ def test_bad_answers_of_a_replay(
 
     rejected = cookiecutter(template, "--replay", f"--accept-hooks={hooks}")
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert list(bad) == rejected_fields(rejected.stdout)
-    assert [] == list(cookiecutter.cwd.iterdir())
-    assert 0 == cookiecutter(*command_in(rejected.stdout)).returncode
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert rejected_fields(rejected.stdout) == list(bad)
+    assert list(cookiecutter.cwd.iterdir()) == []
+    assert cookiecutter(*command_in(rejected.stdout)).returncode == 0
 
 
 def test_a_replay_by_file(
@@ -563,9 +563,9 @@ def test_a_replay_by_file(
 
     rejected = cookiecutter(template, "--replay-file", somewhere)
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert ["project_slug"] == rejected_fields(rejected.stdout)
-    assert [] == list(cookiecutter.cwd.iterdir())
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert rejected_fields(rejected.stdout) == ["project_slug"]
+    assert list(cookiecutter.cwd.iterdir()) == []
     assert "--replay-file" not in command_in(rejected.stdout)
 
 
@@ -579,18 +579,18 @@ def test_a_replay_without_private_variables(
 
     rejected = cookiecutter(template, "--replay-file", somewhere)
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert "The replay file is missing answers. Run again without --replay.\n" == rejected.stdout
-    assert [] == list(cookiecutter.cwd.iterdir())
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert rejected.stdout == "The replay file is missing answers. Run again without --replay.\n"
+    assert list(cookiecutter.cwd.iterdir()) == []
 
 
 def test_bad_answers_with_hooks_refused(template: Path, cookiecutter: Cookiecutter) -> None:
     """The rules apply without hooks."""
     rejected = cookiecutter(template, "--no-input", "--accept-hooks=no", "package_name=import")
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert ["package_name"] == rejected_fields(rejected.stdout)
-    assert set() == cookiecutter.written()
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert rejected_fields(rejected.stdout) == ["package_name"]
+    assert cookiecutter.written() == set()
 
 
 def configured(cookiecutter: Cookiecutter, defaults: str) -> Path:
@@ -608,10 +608,10 @@ def test_bad_texts_of_a_config(template: Path, cookiecutter: Cookiecutter) -> No
 
     rejected = cookiecutter(template, "--no-input", "description=Fine")
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert ["author_email", "features", "http2", "author_name"] == rejected_fields(rejected.stdout)
-    assert {".cookiecutterrc"} == cookiecutter.written()
-    assert 0 == cookiecutter(*command_in(rejected.stdout)).returncode
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert rejected_fields(rejected.stdout) == ["author_email", "features", "http2", "author_name"]
+    assert cookiecutter.written() == {".cookiecutterrc"}
+    assert cookiecutter(*command_in(rejected.stdout)).returncode == 0
 
 
 def test_bad_choices_of_a_config(template: Path, cookiecutter: Cookiecutter) -> None:
@@ -624,12 +624,12 @@ def test_bad_choices_of_a_config(template: Path, cookiecutter: Cookiecutter) -> 
 
     rejected = cookiecutter(template, "--no-input", "telemetry=yes")
 
-    assert 1 == rejected.returncode
-    assert ["python_version", "telemetry", "features"] == rejected_fields(rejected.stdout)
+    assert rejected.returncode == 1
+    assert rejected_fields(rejected.stdout) == ["python_version", "telemetry", "features"]
     assert "in your cookiecutter config (got 3.12, a float)" in rejected.stdout
-    assert {".cookiecutterrc"} == cookiecutter.written()
+    assert cookiecutter.written() == {".cookiecutterrc"}
     accepted = cookiecutter(*command_in(rejected.stdout))
-    assert (0, "") == (accepted.returncode, accepted.stderr)
+    assert (accepted.returncode, accepted.stderr) == (0, "")
     stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))
     assert {
         "python_version": "3.12",
@@ -646,7 +646,7 @@ def test_a_valid_config(template: Path, cookiecutter: Cookiecutter, defaults: st
     """It may be empty, or answer questions of other templates."""
     configured(cookiecutter, defaults)
 
-    assert 0 == cookiecutter(template, "--no-input").returncode
+    assert cookiecutter(template, "--no-input").returncode == 0
 
 
 def test_bad_answers_to_the_python_api(bake: Bake) -> None:
@@ -654,9 +654,12 @@ def test_bad_answers_to_the_python_api(bake: Bake) -> None:
     with pytest.raises(FailedHookException) as caught:
         bake(project_name="", upstreams="github", features="retri", http2=True)
 
-    assert ["project_name", "upstreams", "features", "http_transport"] == rejected_fields(
-        str(caught.value)
-    )
+    assert rejected_fields(str(caught.value)) == [
+        "project_name",
+        "upstreams",
+        "features",
+        "http_transport",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -682,12 +685,12 @@ def test_an_option_that_does_not_exist(
     """It is rejected before any question, and the error names the closest option."""
     rejected = cookiecutter(template, typed)
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert [typed.partition("=")[0]] == rejected_fields(rejected.stdout)
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert rejected_fields(rejected.stdout) == [typed.partition("=")[0]]
     assert f"Try: {meant or LEAVE_OUT}\n" in rejected.stdout
     assert "Project name" not in rejected.stdout
-    assert set() == cookiecutter.written()
-    assert [str(template), *([meant] if meant else [])] == command_in(rejected.stdout)
+    assert cookiecutter.written() == set()
+    assert command_in(rejected.stdout) == [str(template), *([meant] if meant else [])]
 
 
 @pytest.mark.parametrize("private", ["__checked", "__answers", "__httpx", "_template"])
@@ -697,9 +700,9 @@ def test_an_option_that_only_the_template_may_set(
     """Private variables cannot be used to turn the checks off."""
     rejected = cookiecutter(template, "--no-input", f"{private}=1", "project_slug=../up")
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert [private, "project_slug"] == rejected_fields(rejected.stdout)
-    assert [] == list(cookiecutter.cwd.iterdir())
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert rejected_fields(rejected.stdout) == [private, "project_slug"]
+    assert list(cookiecutter.cwd.iterdir()) == []
 
 
 def test_answers_are_never_rendered(template: Path, cookiecutter: Cookiecutter) -> None:
@@ -708,9 +711,9 @@ def test_answers_are_never_rendered(template: Path, cookiecutter: Cookiecutter) 
 
     rejected = cookiecutter(template, "--no-input", *jinja)
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
+    assert (rejected.returncode, rejected.stderr) == (1, "")
     assert "(got '{{ 7 * 7 }}')" in rejected.stdout
-    assert ["project_name", "description", "author_name"] == rejected_fields(rejected.stdout)
+    assert rejected_fields(rejected.stdout) == ["project_name", "description", "author_name"]
 
 
 def test_the_suggested_command_keeps_valid_answers(
@@ -722,12 +725,12 @@ def test_the_suggested_command_keeps_valid_answers(
         *("description=It's $HOME", "license=Proprietary", "author_email=me", "project_name=Maps"),
     )
 
-    assert (
+    assert rejected.stdout.splitlines()[-1] == (
         f"cookiecutter {template} --no-input --output-dir 'a b' --accept-hooks no "
         "project_name=Maps 'description=It'\"'\"'s $HOME' author_email=you@example.com "
         "license=Proprietary"
-    ) == rejected.stdout.splitlines()[-1]
-    assert 0 == cookiecutter(*command_in(rejected.stdout)).returncode
+    )
+    assert cookiecutter(*command_in(rejected.stdout)).returncode == 0
     assert (cookiecutter.cwd / "a b" / "maps" / "pyproject.toml").is_file()
 
 
@@ -740,10 +743,10 @@ def test_an_existing_directory_keeps_every_file(template: Path, cookiecutter: Co
     taken = cookiecutter(template, "--no-input")
     rejected = cookiecutter(template, "--no-input", "--overwrite-if-exists", "author_email=me")
 
-    assert (1, 1) == (taken.returncode, rejected.returncode)
-    assert 'Error: "my-service" directory already exists\n' == taken.stdout
-    assert [mine] == list(mine.parent.iterdir())
-    assert "years of work" == mine.read_text(encoding="utf-8")
+    assert (taken.returncode, rejected.returncode) == (1, 1)
+    assert taken.stdout == 'Error: "my-service" directory already exists\n'
+    assert list(mine.parent.iterdir()) == [mine]
+    assert mine.read_text(encoding="utf-8") == "years of work"
 
 
 # --- A user at the keyboard -----------------------------------------------------------------
@@ -778,7 +781,7 @@ def type_at_the_prompts(
             unread = ""
             os.write(terminal, waiting.pop(0).encode() + b"\n")
     os.close(terminal)
-    assert [] == waiting, output
+    assert waiting == [], output
     return process.wait(timeout=60), output
 
 
@@ -790,14 +793,14 @@ def test_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecutter
         {"project_name": "Maps", "features": " ", "http_library": "2", "telemetry": "y"},
     )
 
-    assert 0 == code, output
+    assert code == 0, output
     assert "[1/16] Project name (human-readable) (My Service): " in output
     assert "1 - httpx: the original, stable since 2024" in output
     assert "2 - httpx2: the maintained fork, same API" in output
-    assert [*FEATURES] == re.findall(r"(?m)^    ([a-z_]+): [a-z]", output.replace("\r", ""))
+    assert re.findall(r"(?m)^    ([a-z_]+): [a-z]", output.replace("\r", "")) == [*FEATURES]
     assert f"({QUESTIONS['features']}): " in output
     stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))
-    assert "" == stored["cookiecutter"]["features"]
+    assert stored["cookiecutter"]["features"] == ""
     assert '"httpx2' in (cookiecutter.cwd / "maps" / "pyproject.toml").read_text(encoding="utf-8")
 
 
@@ -815,10 +818,10 @@ def test_bad_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecu
         },
     )
 
-    assert 1 == code, output
-    assert ["project_slug", "description", "features", "http_transport"] == rejected_fields(output)
+    assert code == 1, output
+    assert rejected_fields(output) == ["project_slug", "description", "features", "http_transport"]
     assert "Traceback" not in output
-    assert set() == cookiecutter.written()
+    assert cookiecutter.written() == set()
     assert {
         "--no-input",
         "project_slug=maps",

@@ -100,8 +100,8 @@ def test_an_answer_is_never_code(project: Path, hook: str, field: str) -> None:
 
     # A broken literal would be a SyntaxError.
     assert re.fullmatch(r"(\d invalid answers?:\n.*)?", done.stderr, re.DOTALL)
-    assert [] == list(project.parent.rglob("owned"))
-    assert [] == list(project.iterdir())
+    assert list(project.parent.rglob("owned")) == []
+    assert list(project.iterdir()) == []
 
 
 # --- Before ---------------------------------------------------------------------------------
@@ -112,11 +112,11 @@ def test_the_hook_before_generation_applies_the_same_rules(project: Path) -> Non
     rejected = run_hook("pre_gen_project", project, **HOSTILE, http2=True)
     accepted = run_hook("pre_gen_project", project)
 
-    assert 1 == rejected.returncode
+    assert rejected.returncode == 1
     bad = [name for name in HOSTILE if name != "author_name"]  # That one is printable text.
-    assert [*bad, "http_transport"] == re.findall(r"^(\w+): ", rejected.stderr, re.MULTILINE)
+    assert re.findall(r"^(\w+): ", rejected.stderr, re.MULTILINE) == [*bad, "http_transport"]
     assert "Traceback" not in rejected.stderr
-    assert (0, "", "") == (accepted.returncode, accepted.stdout, accepted.stderr)
+    assert (accepted.returncode, accepted.stdout, accepted.stderr) == (0, "", "")
 
 
 # --- After ----------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_a_directory_that_cannot_be_removed_stays(project: Path, tmp_path: Path)
 
     done = run_hook("post_gen_project", project)
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
     assert (project / "deploy").is_symlink()
 
 
@@ -143,10 +143,10 @@ def test_a_repository_and_a_lock_are_made(
     done = cookiecutter(template, "--no-input", "-o", "some where", env={"PATH": str(tools)})
 
     written = cookiecutter.cwd / "some where" / "my-service"
-    assert (0, "") == (done.returncode, done.stderr)
-    assert "ref: refs/heads/main\n" == (written / ".git" / "HEAD").read_text(encoding="utf-8")
-    assert "lock --quiet --no-python-downloads\n" == (written / "uv.lock").read_text("utf-8")
-    assert (
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (written / ".git" / "HEAD").read_text(encoding="utf-8") == "ref: refs/heads/main\n"
+    assert (written / "uv.lock").read_text("utf-8") == "lock --quiet --no-python-downloads\n"
+    assert done.stdout == (
         "Locking the dependencies ...\n"
         "\n"
         "my-service is ready. Start it:\n"
@@ -160,7 +160,7 @@ def test_a_repository_and_a_lock_are_made(
         "  curl http://127.0.0.1:8000/external\n"
         "\n"
         "See README.md for the rest.\n"
-    ) == done.stdout
+    )
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -178,7 +178,7 @@ def test_missing_tools_are_reported_with_their_remedy(
     """The project is written all the same."""
     done = cookiecutter(template, "--no-input", "upstreams=")
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
         "No Git repository was made: install git and run `git init`.\n"
         "uv is not installed: run `pipx install uv`, or see https://docs.astral.sh/uv\n"
@@ -207,7 +207,7 @@ def test_a_failed_lock_is_reported(
 
     done = cookiecutter(impatient, "--no-input", env={"PATH": str(tools)})
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
     assert "Locking failed. Run `uv sync` to lock them, or to see the error.\n" in done.stdout
     assert (cookiecutter.cwd / "my-service" / "pyproject.toml").is_file()
 
@@ -219,7 +219,7 @@ def test_a_repository_is_not_made_inside_another(
     add_git(tools)
     (cookiecutter.cwd / ".git").mkdir()
 
-    assert 0 == cookiecutter(template, "--no-input", env={"PATH": str(tools)}).returncode
+    assert cookiecutter(template, "--no-input", env={"PATH": str(tools)}).returncode == 0
     assert not (cookiecutter.cwd / "my-service" / ".git").exists()
 
 
@@ -227,7 +227,7 @@ def test_the_hooks_can_run_again(template: Path, cookiecutter: Cookiecutter, too
     """Existing files stay unchanged: the lock, the repository, and the owner's own."""
     add_git(tools)
     add_uv(tools, "echo again >> uv.lock")
-    assert 0 == cookiecutter(template, "--no-input", env={"PATH": str(tools)}).returncode
+    assert cookiecutter(template, "--no-input", env={"PATH": str(tools)}).returncode == 0
     written = cookiecutter.cwd / "my-service"
     (written / "deploy").mkdir(exist_ok=True)
     (written / "deploy" / "mine.yaml").write_text("mine", encoding="utf-8")
@@ -236,10 +236,10 @@ def test_the_hooks_can_run_again(template: Path, cookiecutter: Cookiecutter, too
 
     done = cookiecutter(template, "--no-input", "-f", env={"PATH": str(tools)})
 
-    assert (0, "") == (done.returncode, done.stderr)
-    assert "again\n" == (written / "uv.lock").read_text(encoding="utf-8")
-    assert "ref: refs/heads/mine\n" == (written / ".git" / "HEAD").read_text(encoding="utf-8")
-    assert "mine" == (written / "deploy" / "mine.yaml").read_text(encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (written / "uv.lock").read_text(encoding="utf-8") == "again\n"
+    assert (written / ".git" / "HEAD").read_text(encoding="utf-8") == "ref: refs/heads/mine\n"
+    assert (written / "deploy" / "mine.yaml").read_text(encoding="utf-8") == "mine"
     assert (written / "empty").is_dir()
 
 
@@ -247,8 +247,8 @@ def test_the_hooks_change_no_file(template: Path, cookiecutter: Cookiecutter) ->
     """With the hooks refused, every file is the same, byte for byte."""
     options = ("--no-input", "deployment=none", "ci=none")
 
-    assert 0 == cookiecutter(template, *options, "-o", "with").returncode
-    assert 0 == cookiecutter(template, *options, "-o", "without", "--accept-hooks=no").returncode
+    assert cookiecutter(template, *options, "-o", "with").returncode == 0
+    assert cookiecutter(template, *options, "-o", "without", "--accept-hooks=no").returncode == 0
     accepted, refused = (
         {
             path.relative_to(cookiecutter.cwd / name): path.read_bytes() if path.is_file() else None
@@ -259,16 +259,16 @@ def test_the_hooks_change_no_file(template: Path, cookiecutter: Cookiecutter) ->
 
     only_without_hooks = refused.keys() - accepted.keys()
     assert {path: refused[path] for path in accepted} == accepted
-    assert {None} == {refused[path] for path in only_without_hooks}
-    assert {".github", "deploy", "monitoring"} == {path.parts[1] for path in only_without_hooks}
+    assert {refused[path] for path in only_without_hooks} == {None}
+    assert {path.parts[1] for path in only_without_hooks} == {".github", "deploy", "monitoring"}
 
 
 def test_nothing_is_prepared_for_cruft(project: Path) -> None:
     """cruft renders projects to compare them, where a repository or a lock would differ."""
     done = run_hook("post_gen_project", project)
 
-    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
-    assert [] == list(project.iterdir())
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(project.iterdir()) == []
 
 
 @pytest.mark.parametrize("directory", ["{}", "both"], ids=["two directories", "one directory"])
@@ -307,7 +307,7 @@ def test_two_revisions_in_one_process(template: Path, tmp_path: Path, directory:
         timeout=60,
     )
 
-    assert [["old"], ["new"]] == [
+    assert [
         (tmp_path / f"from-{name}" / "my-service" / "answers.txt").read_text("utf-8").split()
         for name in revisions
-    ]
+    ] == [["old"], ["new"]]

@@ -45,7 +45,7 @@ def test_the_author_is_named_as_written(bake: Bake, licence: str, notice: str) -
     """The author's name arrives byte for byte, whatever it holds."""
     text = bake(license=licence, author_name=AUTHOR).read("LICENSE")
 
-    assert 1 == text.count(notice.format(AUTHOR))
+    assert text.count(notice.format(AUTHOR)) == 1
 
 
 @pytest.mark.parametrize("licence", NOTICES)

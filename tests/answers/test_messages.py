@@ -52,7 +52,7 @@ def home(template: Path, tmp_path: Path) -> Path:
 def test_every_session_is_found() -> None:
     """README.md has one, docs/messages.md six."""
 
-    assert 7 == len(SESSIONS)
+    assert len(SESSIONS) == 7
 
 
 @pytest.mark.parametrize("session", SESSIONS.values(), ids=SESSIONS.keys())

@@ -43,7 +43,7 @@ def invalid_paths(names: set[str]) -> list[str]:
 def test_the_template_can_be_cloned_anywhere() -> None:
     """Its own names contain Jinja, but no reserved name or character."""
 
-    assert [] == invalid_paths({path.relative_to(ROOT).as_posix() for path in tracked()})
+    assert invalid_paths({path.relative_to(ROOT).as_posix() for path in tracked()}) == []
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
@@ -52,17 +52,17 @@ def test_a_project_can_be_cloned_anywhere(bake: Bake, ci: str) -> None:
     slug, package = "s" * (SLUG_LIMIT - 1), "p" * PACKAGE_LIMIT
     project = bake(**EVERYTHING, ci=ci, project_slug=slug, package_name=package)
 
-    assert [] == invalid_paths({f"{slug}/{name}" for name in project.files()})
+    assert invalid_paths({f"{slug}/{name}" for name in project.files()}) == []
 
 
 def test_line_endings_are_the_same_everywhere(bake: Bake) -> None:
     """Git on Windows would convert them, and no shell in a container could read the scripts."""
     project = bake(**EVERYTHING)
 
-    assert "\n" == CONFIGURATION["_new_lines"]
+    assert CONFIGURATION["_new_lines"] == "\n"
     for attributes in (ROOT / ".gitattributes", project.path / ".gitattributes"):
         assert attributes.read_text(encoding="utf-8").startswith("* text=auto eol=lf\n")
-    assert [] == [name for name in project.files() if "\r" in project.read(name)]
+    assert [name for name in project.files() if "\r" in project.read(name)] == []
 
 
 # --- Hooks ----------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_line_endings_are_the_same_everywhere(bake: Bake) -> None:
 def test_commands_for_windows(words: list[str], expected: str) -> None:
     """Commands are quoted the way `cmd` and Windows programs parse them."""
     with patch("os.name", "nt"):
-        assert expected == quoted(words)
+        assert quoted(words) == expected
 
 
 def test_the_directory_on_windows() -> None:
@@ -91,7 +91,7 @@ def test_the_directory_on_windows() -> None:
     answers = {"_output_dir": r"C:\My Projects", "project_slug": "maps"}
 
     with patch("os.name", "nt"):
-        assert r'"C:\My Projects\maps"' == destination(answers)
+        assert destination(answers) == r'"C:\My Projects\maps"'
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
@@ -101,7 +101,7 @@ def test_hooks_run_under_the_names_of_windows(tmp_path: Path, hook: str) -> None
 
     done = run_hook(hook, tmp_path / "project", "nt", _output_dir="C:\\new\\'''\\table")
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
     if hook == "post_gen_project":
         assert "\n  cd \"C:\\new\\'''\\table\\my-service\"\n" in done.stdout
 
@@ -119,7 +119,7 @@ def test_the_hook_passes_where_it_cannot_read_the_command_line(tmp_path: Path) -
         check=False,
     )
 
-    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 # --- Interpreters ---------------------------------------------------------------------------
@@ -178,9 +178,11 @@ def test_every_python_of_this_machine(
     rejected = under_it("package_name=asyncore", "license=mit", "upstreams=a")
     accepted = under_it("project_name=Zoë's “Maps”")
 
-    assert (1, "") == (rejected.returncode, rejected.stderr)
-    assert ["package_name", "license", "upstreams"] == re.findall(
-        r"^(\w+): .* Try: ", rejected.stdout, re.MULTILINE
-    )
-    assert (0, "") == (accepted.returncode, accepted.stderr)
+    assert (rejected.returncode, rejected.stderr) == (1, "")
+    assert re.findall(r"^(\w+): .* Try: ", rejected.stdout, re.MULTILINE) == [
+        "package_name",
+        "license",
+        "upstreams",
+    ]
+    assert (accepted.returncode, accepted.stderr) == (0, "")
     assert (cookiecutter.cwd / "zoes-maps" / "pyproject.toml").is_file()

@@ -167,7 +167,7 @@ def test_markdown_shows_the_text(place: str, tags: set[str], text: str) -> None:
 def test_a_python_string_looks_handwritten(text: str, expected: str) -> None:
     """With double quotes unless single ones need fewer escapes, and letters unescaped."""
 
-    assert expected == python_string(text)
+    assert python_string(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_python_string_looks_handwritten(text: str, expected: str) -> None:
 def test_upstreams_are_parsed(text: str, expected: list[Upstream]) -> None:
     """The name is the key in the settings, the alias is the name of a type."""
 
-    assert expected == parse_upstreams(text)
+    assert parse_upstreams(text) == expected
 
 
 # --- The command ----------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_awkward_answers_on_the_command_line(
     """They arrive byte for byte, through the shell's arguments, Jinja and the hooks."""
     done = cookiecutter(probe, "--no-input", *(f"{name}={text}" for name, text in answers.items()))
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
     (project,) = cookiecutter.cwd.iterdir()
     assert answers["project_slug"] == project.name
     module = ast.parse((project / "answers.py").read_text(encoding="utf-8"))
@@ -265,7 +265,7 @@ def test_awkward_answers_on_the_command_line(
         f"{answers['project_name']}\n{answers['description']}\n".encode()
         == (project / "answers.txt").read_bytes()
     )
-    assert [] == list(cookiecutter.cwd.rglob("owned"))
+    assert list(cookiecutter.cwd.rglob("owned")) == []
     assert cookiecutter.written().isdisjoint({"owned"})
 
 
@@ -275,10 +275,11 @@ def test_awkward_answers_from_a_config(probe: Path, cookiecutter: Cookiecutter) 
         "default_context: {project_name: 2026, author_name: \"{'x'} # \\\\ 🚀\"}", encoding="utf-8"
     )
 
-    assert 0 == cookiecutter(probe, "--no-input").returncode
+    assert cookiecutter(probe, "--no-input").returncode == 0
     written = (cookiecutter.cwd / "app-2026" / "answers.toml").read_text(encoding="utf-8")
-    assert {"project_name": "2026", "author_name": "{'x'} # \\ 🚀"} == {
-        name: tomllib.loads(written)[name] for name in ("project_name", "author_name")
+    assert {name: tomllib.loads(written)[name] for name in ("project_name", "author_name")} == {
+        "project_name": "2026",
+        "author_name": "{'x'} # \\ 🚀",
     }
 
 

@@ -118,15 +118,15 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
 ) -> None:
     """Created, edited, behind, updated, up to date: no conflict, nothing lost, still clean."""
     created = person.create(**answers)
-    assert (0, "") == (created.returncode, created.stderr)
+    assert (created.returncode, created.stderr) == (0, "")
     assert "is ready. Start it:" in created.stdout
     complete = completed(answers)
     project = Project(person.home / str(complete["project_slug"]), complete)
     person.commit(project.path)
     in_project = project.path
 
-    assert 0 == person.cruft("check", cwd=in_project).returncode
-    assert 0 == person.cruft("diff", "--exit-code", cwd=in_project).returncode
+    assert person.cruft("check", cwd=in_project).returncode == 0
+    assert person.cruft("diff", "--exit-code", cwd=in_project).returncode == 0
 
     # The owner's work, in files that the template will change and in others.
     edit(in_project / "README.md", "## Deploy\n", "## Whom to call\n\nAnn.\n\n## Deploy\n")
@@ -138,31 +138,31 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
     change_the_template(person.template)
     person.commit(person.template)
 
-    assert 1 == person.cruft("check", cwd=in_project).returncode
+    assert person.cruft("check", cwd=in_project).returncode == 1
     updated = person.cruft("update", "--skip-apply-ask", cwd=in_project)
 
-    assert (0, "") == (updated.returncode, updated.stderr)
+    assert (updated.returncode, updated.stderr) == (0, "")
     assert "is ready" not in updated.stdout
-    assert 0 == person.cruft("check", cwd=in_project).returncode
+    assert person.cruft("check", cwd=in_project).returncode == 0
     changed = person.run("git", "status", "--porcelain", cwd=in_project).stdout.splitlines()
     package = f"src/{complete['package_name']}"
-    assert {
+    assert set(changed) == {
         " M .cruft.json",
         "M  README.md",
         f"M  {package}/http_client/layers/retry.py",
         f"A  {package}/news.py",
         "D  tests/test_docs.py",
-    } == set(changed)
+    }
     readme = project.read("README.md")
     assert "## Whom to call" in readme
     assert "## Settings" in readme
     retry = project.read(f"{package}/http_client/layers/retry.py")
     assert "_MOST_SAVED = 20.0" in retry
     assert "_DISCARD_S = 0.2" in retry
-    assert f'"""{str(complete["project_name"]).upper()}"""\n' == project.read(f"{package}/news.py")
+    assert project.read(f"{package}/news.py") == f'"""{str(complete["project_name"]).upper()}"""\n'
     stored = json.loads(project.read(".cruft.json"))["context"]["cookiecutter"]
     assert complete == {name: stored[name] for name in complete}
-    assert "red" == stored["colour"]
+    assert stored["colour"] == "red"
 
 
 def test_bad_answers_to_cruft(person: Person) -> None:
@@ -174,7 +174,7 @@ def test_bad_answers_to_cruft(person: Person) -> None:
         features="retry, Retry",
     )
 
-    assert (1, "") == (rejected.returncode, rejected.stdout)
+    assert (rejected.returncode, rejected.stdout) == (1, "")
     assert rejected.stderr.startswith(
         "3 invalid answers:\n"
         "\n"
@@ -182,7 +182,7 @@ def test_bad_answers_to_cruft(person: Person) -> None:
         "package_name: is a module of Python's standard library (got 'json'). Try: json_service\n"
         "features: an entry is repeated (got 'Retry'). Try: leaving it out\n"
     )
-    assert ["template"] == [path.name for path in person.home.iterdir()]
+    assert [path.name for path in person.home.iterdir()] == ["template"]
 
     accepted = person.run(
         "sh",
@@ -192,7 +192,7 @@ def test_bad_answers_to_cruft(person: Person) -> None:
         ),
     )
 
-    assert (0, "") == (accepted.returncode, accepted.stderr)
+    assert (accepted.returncode, accepted.stderr) == (0, "")
     stored = json.loads((person.home / "my-service" / ".cruft.json").read_text("utf-8"))
     assert {
         "package_name": "json_service",
@@ -204,7 +204,7 @@ def test_bad_answers_to_cruft(person: Person) -> None:
 
 def test_an_answer_that_a_later_rule_rejects(person: Person) -> None:
     """The update reports it, and suggests a command with a valid one."""
-    assert 0 == person.create(package_name="gizmo").returncode
+    assert person.create(package_name="gizmo").returncode == 0
     project = person.home / "my-service"
     person.commit(project)
     edit(person.template / "answers" / "names.py", '{"conftest",', '{"conftest", "gizmo",')
@@ -212,9 +212,9 @@ def test_an_answer_that_a_later_rule_rejects(person: Person) -> None:
 
     rejected = person.cruft("update", "--skip-apply-ask", cwd=project)
 
-    assert (1, "") == (rejected.returncode, rejected.stdout)
+    assert (rejected.returncode, rejected.stdout) == (1, "")
     assert "package_name: is a name that the project's tests use (got 'gizmo')" in rejected.stderr
-    assert "" == person.run("git", "status", "--porcelain", cwd=project).stdout
+    assert person.run("git", "status", "--porcelain", cwd=project).stdout == ""
     suggested = rejected.stderr.splitlines()[-1]
     assert suggested == 'cruft update --variables-to-update \'{"package_name": "gizmo_service"}\''
 
@@ -224,11 +224,11 @@ def test_projects_do_not_depend_on_where_they_are_made(person: Person) -> None:
 
     The exception is `.cruft.json`, where cruft stores the template's address.
     """
-    assert 0 == person.create(**EVERYTHING).returncode
+    assert person.create(**EVERYTHING).returncode == 0
     first = person.home / "first"
     made = person.home / str(completed(EVERYTHING)["project_slug"])
     made.rename(first)
-    assert 0 == person.create(**EVERYTHING).returncode
+    assert person.create(**EVERYTHING).returncode == 0
 
     def contents(project: Path) -> dict[str, bytes]:
         return {
@@ -239,8 +239,8 @@ def test_projects_do_not_depend_on_where_they_are_made(person: Person) -> None:
 
     assert contents(made) == contents(first)
     places = (str(person.home), str(Path.home()), str(Path(sys.prefix)))
-    assert [] == [
+    assert [
         name
         for name, content in contents(first).items()
         if name != ".cruft.json" and any(place.encode() in content for place in places)
-    ]
+    ] == []

@@ -147,7 +147,9 @@ class Lifespan:
             elif "transport" in inspect.signature(clients.open_clients).parameters:
                 arguments["transport"] = self._choose_transport
             else:
-                patches.enter_context(patch.object(clients, "PoolTransport", self._choose_transport))
+                patches.enter_context(
+                    patch.object(clients, "PoolTransport", self._choose_transport)
+                )
             opened = clients.open_clients(settings, **arguments)
             everything = await self._stack.enter_async_context(opened)
         managed = everything.upstreams["suite"] if base_url else everything.default

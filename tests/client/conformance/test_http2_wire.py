@@ -49,7 +49,7 @@ def test_each_exchange_has_its_outcome(player: Player, library: str) -> None:
     wrong = {name: found for name, entry in entries if (found := faults(case_of(name), entry))}
 
     assert not wrong, "\n".join(f"{name}: {'; '.join(found)}" for name, found in wrong.items())
-    assert [] == report["unexpected"]
+    assert report["unexpected"] == []
 
 
 def blame_server(outcome: str) -> str:

@@ -73,7 +73,7 @@ def test_each_case_has_its_outcome(player: Player, run: str) -> None:
     }
 
     assert not wrong, "\n".join(f"{play}: {'; '.join(found)}" for play, found in wrong.items())
-    assert [] == report["unexpected"]
+    assert report["unexpected"] == []
 
 
 def test_the_table_is_true_of_plain_httpx(player: Player) -> None:

@@ -78,7 +78,7 @@ async def pair_of(
             for process in processes:
                 await asyncio.to_thread(process.stop)
                 assert process.finished
-                assert [] == process.err
+                assert process.err == []
                 assert not any(PASSWORD in line for line in process.out)
 
 
@@ -101,8 +101,8 @@ async def test_processes_share_a_limit(limited: Generated, redis: Redis) -> None
         answers = await asyncio.gather(*(pair.call() for _ in range(60)))
         answers += [await pair.call() for _ in range(4)]
 
-        assert Counter({200: 20, 503: 44}) == Counter(answer.status_code for answer in answers)
-        assert 20 == len(pair.upstream.seen)
+        assert Counter(answer.status_code for answer in answers) == Counter({200: 20, 503: 44})
+        assert len(pair.upstream.seen) == 20
         waits = {int(answer.headers["Retry-After"]) for answer in answers if answer.is_error}
         assert all(1 <= wait_s <= 60 for wait_s in waits)
 
@@ -114,7 +114,7 @@ async def test_calls_of_all_processes_wait(limited: Generated, redis: Redis) -> 
         answers = await asyncio.gather(*(pair.call() for _ in range(20)))
         elapsed_s = time.monotonic() - started
 
-    assert {200} == {answer.status_code for answer in answers}
+    assert {answer.status_code for answer in answers} == {200}
     assert 2.9 < elapsed_s < 25
 
 
@@ -135,7 +135,7 @@ async def test_redis_may_go_and_come_back(
         loads = [asyncio.create_task(load()) for _ in range(10)]
         await until(lambda: len(answers) > 100)
         redis.send(how)
-        await until(lambda: [1, 1] == pair.logged(AWAY))
+        await until(lambda: pair.logged(AWAY) == [1, 1])
         served = len(answers)
         await until(lambda: len(answers) > served + 100)
         if how == signal.SIGKILL:
@@ -143,12 +143,12 @@ async def test_redis_may_go_and_come_back(
             redis.start()
         else:
             redis.send(signal.SIGCONT)
-        await until(lambda: [1, 1] == pair.logged(BACK))
+        await until(lambda: pair.logged(BACK) == [1, 1])
         stop.set()
         await asyncio.gather(*loads)
 
-        assert Counter({200: len(answers)}) == Counter(answer.status_code for answer in answers)
-        assert [1, 1] == pair.logged(AWAY)
+        assert Counter(answer.status_code for answer in answers) == Counter({200: len(answers)})
+        assert pair.logged(AWAY) == [1, 1]
 
 
 async def test_a_connection_may_be_closed(limited: Generated, redis: Redis) -> None:
@@ -158,8 +158,8 @@ async def test_a_connection_may_be_closed(limited: Generated, redis: Redis) -> N
         redis.ask("client", "kill", "type", "normal")
         after = [await pair.call() for _ in range(8)]
 
-        assert [200] * 4 + [200] * 6 + [503] * 2 == [each.status_code for each in before + after]
-        assert [0, 0] == pair.logged(AWAY)
+        assert [each.status_code for each in before + after] == [200] * 4 + [200] * 6 + [503] * 2
+        assert pair.logged(AWAY) == [0, 0]
 
 
 async def test_stopping_waits_for_no_redis(limited: Generated, tmp_path: Path) -> None:
@@ -168,15 +168,15 @@ async def test_stopping_waits_for_no_redis(limited: Generated, tmp_path: Path) -
     redis.start()
     try:
         async with pair_of(limited, redis.url, "10/minute") as pair:
-            assert 200 == (await pair.call()).status_code
-            assert 200 == (await pair.call()).status_code
-            assert [0, 0] == pair.logged(AWAY)
+            assert (await pair.call()).status_code == 200
+            assert (await pair.call()).status_code == 200
+            assert pair.logged(AWAY) == [0, 0]
             redis.send(signal.SIGSTOP)
         levels = {event["level"] for process in pair.processes for event in process.events}
     finally:
         redis.kill()
 
-    assert {"info"} == levels
+    assert levels == {"info"}
 
 
 @pytest.mark.parametrize("password", ["wrong", PASSWORD])
@@ -190,8 +190,8 @@ async def test_without_redis_each_process_keeps_the_limit(
     async with pair_of(limited, url, "10/minute") as pair:
         answers = [await pair.call() for _ in range(30)]
 
-        assert Counter({200: 20, 503: 10}) == Counter(answer.status_code for answer in answers)
-        assert [1, 1] == pair.logged(AWAY)
+        assert Counter(answer.status_code for answer in answers) == Counter({200: 20, 503: 10})
+        assert pair.logged(AWAY) == [1, 1]
 
 
 async def test_a_process_remembers_what_it_sent(limited: Generated, redis: Redis) -> None:
@@ -201,8 +201,8 @@ async def test_a_process_remembers_what_it_sent(limited: Generated, redis: Redis
         redis.kill()
         after = [await pair.call() for _ in range(40)]
 
-    assert {200} == {answer.status_code for answer in before}
-    assert Counter({200: 20, 503: 20}) == Counter(answer.status_code for answer in after)
+    assert {answer.status_code for answer in before} == {200}
+    assert Counter(answer.status_code for answer in after) == Counter({200: 20, 503: 20})
 
 
 async def test_failover(limited: Generated, redis: Redis) -> None:
@@ -211,13 +211,13 @@ async def test_failover(limited: Generated, redis: Redis) -> None:
         answers = [await pair.call() for _ in range(2)]
         redis.ask("replicaof", HOST, "1")
         answers += [await pair.call() for _ in range(4)]
-        assert [1, 1] == pair.logged(AWAY)
+        assert pair.logged(AWAY) == [1, 1]
         redis.ask("replicaof", "no", "one")
-        while [1, 1] != pair.logged(BACK):
+        while pair.logged(BACK) != [1, 1]:
             answers.append(await pair.call())
             await asyncio.sleep(0.1)
 
-    assert {200} == {answer.status_code for answer in answers}
+    assert {answer.status_code for answer in answers} == {200}
 
 
 def begun(count: int, ago_s: float) -> list[str]:
@@ -239,8 +239,8 @@ async def test_redis_holds_little(limited: Generated, redis: Redis) -> None:
             redis.ask("pttl", KEY),
         )
 
-    assert [200] * 4 + [503] * 2 == [answer.status_code for answer in answers]
-    assert ([KEY], ["4"]) == (keys, lengths)
+    assert [answer.status_code for answer in answers] == [200] * 4 + [503] * 2
+    assert (keys, lengths) == ([KEY], ["4"])
     assert 0 < int(left_ms[0]) <= 60_000
 
 
@@ -250,7 +250,7 @@ async def test_redis_clock_may_be_set_back(limited: Generated, redis: Redis) -> 
     async with pair_of(limited, redis.url, "2/minute") as pair:
         answers = [await pair.call() for _ in range(4)]
 
-    assert [200, 200, 503, 503] == [answer.status_code for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 503]
 
 
 async def test_the_limit_may_change(limited: Generated, redis: Redis) -> None:
@@ -259,7 +259,7 @@ async def test_the_limit_may_change(limited: Generated, redis: Redis) -> None:
     async with pair_of(limited, redis.url, "4/minute") as pair:
         answer = await pair.call()
 
-    assert 503 == answer.status_code
+    assert answer.status_code == 503
     assert 30 < int(answer.headers["Retry-After"]) <= 50
 
 
@@ -275,5 +275,5 @@ async def test_each_client_has_its_own_limit(limited: Generated, redis: Redis) -
         program = ("separate_limits.py", json.dumps(settings), upstream.url)
         statuses = await asyncio.to_thread(limited.report, *program)
 
-    assert [200] * 3 == statuses
-    assert 3 == len(redis.ask("keys", "my_service:*"))
+    assert statuses == [200] * 3
+    assert len(redis.ask("keys", "my_service:*")) == 3
