@@ -197,15 +197,15 @@ def test_a_failed_lock_is_reported(
     template: Path, cookiecutter: Cookiecutter, tools: Path, tmp_path: Path, script: str
 ) -> None:
     """The project stays, the wait is bounded, and the message names the next command."""
-    impatient = tmp_path / "impatient"
-    shutil.copytree(template, impatient)
-    hook = impatient / "hooks" / "post_gen_project.py"
+    short_timeout = tmp_path / "short-timeout"
+    shutil.copytree(template, short_timeout)
+    hook = short_timeout / "hooks" / "post_gen_project.py"
     source = hook.read_text(encoding="utf-8")
     assert "LOCK_SECONDS = 60\n" in source
     hook.write_text(source.replace("LOCK_SECONDS = 60\n", "LOCK_SECONDS = 1\n"), encoding="utf-8")
     add_uv(tools, script)
 
-    done = cookiecutter(impatient, "--no-input", env={"PATH": str(tools)})
+    done = cookiecutter(short_timeout, "--no-input", env={"PATH": str(tools)})
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "Locking failed. Run `uv sync` to lock them, or to see the error.\n" in done.stdout
