@@ -1,22 +1,26 @@
 # A new machine needs Python 3.11 or newer with pip, git and make; the rest goes into a cache.
 
-# The machine's own interpreter, also where a virtual environment is active.
+# The machine's own interpreter, even if a virtual environment is active.
 PYTHON := $(shell for python in python3.11 python3; do "$$python" -c \
 	'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys._base_executable)' \
 	2>/dev/null && break; done)
 # Outside of this folder, because cookiecutter copies a template's whole folder at each generation.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME:%=%/.cache),/tmp)/fastapi-upstreams-template/$(firstword $(shell echo "$(CURDIR)" | cksum))
 VENV := $(CACHE)/venv
-MODULES := answer_rules.py hooks tests $(wildcard benchmarks)
-# Tests that need more than Python, as file:program:package of Debian. They are named, not skipped,
-# where a program is missing.
-NEEDS := test_browser.py:chromium:chromium test_kustomize.py:kubectl:kubernetes-client \
-	test_prometheus.py:promtool:prometheus promises/test_shared_limits.py:redis-server:redis-server \
-	promises/test_goaway.py:nginx:nginx-light test_throughput.py:nginx:nginx-light \
-	test_throughput.py:wrk:wrk
+MODULES := answers hooks support tests $(wildcard benchmarks)
+# Tests that need more than Python, as file:program:Debian package. Where a program is missing, make
+# test prints their names and the command that installs it.
+NEEDS := operations/test_browser.py:chromium:chromium operations/test_kustomize.py:kubectl:kubernetes-client \
+	operations/test_prometheus.py:promtool:prometheus client/promises/test_shared_limits.py:redis-server:redis-server \
+	client/promises/test_goaway.py:nginx:nginx-light operations/test_throughput.py:nginx:nginx-light \
+	operations/test_throughput.py:wrk:wrk
 part = $(word $(1),$(subst :, ,$(2)))
 has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1))
 LEFT_OUT := $(foreach need,$(NEEDS),$(if $(call has,$(call part,2,$(need))),,$(need)))
+
+# Tests wait more than they compute, so one process more than there are cores, and at most four.
+CORES := $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),1)
+PARALLEL := --numprocesses $(shell echo $$(($(CORES) < 4 ? $(CORES) + 1 : 4))) --dist worksteal
 
 export PATH := $(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := $(CACHE)/mypy
@@ -25,22 +29,28 @@ export UV_SYSTEM_CERTS ?= 1
 unexport VIRTUAL_ENV
 
 .PHONY: help
-help: ## Show what make can do
+help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
 .PHONY: demo
 demo: $(VENV)/ready ## Write the default service under build/, run it and call an upstream
-	@python tests/demo.py
+	@python -m support.demo
 
 .PHONY: test
 test: check ## Run every check and test
 	@$(foreach need,$(LEFT_OUT),echo "Left out: tests/$(call part,1,$(need)), which needs" \
 		"$(call part,2,$(need)) (Debian: apt-get install $(call part,3,$(need)))";)
-	pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(TESTS) \
+	pytest $(PARALLEL) $(TESTS) \
 		$(foreach need,$(LEFT_OUT),--ignore=tests/$(call part,1,$(need)))
 
+.PHONY: quick
+quick: check ## Run the checks, the fast tests of answers, and one project's own checks and tests
+	pytest $(PARALLEL) tests/answers tests/project/test_default_project.py \
+		--ignore=tests/answers/test_platforms.py --ignore=tests/answers/test_updates.py \
+		-k "not test_default_project or (its_own and httpx-on-aiohttp)"
+
 .PHONY: missing
-missing: ## Name the packages without which make test leaves tests out
+missing: ## Print the Debian packages that make test needs and does not find
 	@echo $(sort $(foreach need,$(LEFT_OUT),$(call part,3,$(need))))
 
 .PHONY: diff
@@ -52,11 +62,11 @@ diff: $(VENV)/ready ## Show what the working directory changes in a project; ANS
 	@cd $(CACHE)/diff && git --no-pager diff --no-index --stat --patch before after || test $$? -eq 1
 
 .PHONY: survival
-survival: $(VENV)/ready ## Compare what a plain shared client and the service survive
+survival: $(VENV)/ready ## Compare which faults a plain shared client and the service survive
 	@python benchmarks/survival.py
 
 .PHONY: bench
-bench: $(VENV)/ready ## Measure the service beside others; needs nginx, wrk and 20 minutes
+bench: $(VENV)/ready ## Measure the service beside others (needs nginx and wrk; 20 minutes)
 	@cd benchmarks && for part in throughput layers startup overload soak write_readme; do \
 		python $$part.py && echo || exit 1; done
 
@@ -71,7 +81,7 @@ check: $(VENV)/ready ## Check format, lint and types of the template's own Pytho
 	mypy $(MODULES)
 
 .PHONY: fix
-fix: $(VENV)/ready ## Format, and repair what can be repaired
+fix: $(VENV)/ready ## Format, and fix lint errors where ruff can
 	ruff format .
 	ruff check --fix .
 

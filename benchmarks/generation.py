@@ -6,7 +6,6 @@ making a repository and locking the dependencies do not count. Prints medians an
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -14,8 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-TEMPLATE = Path(__file__).parent.parent
-PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", "{{cookiecutter.project_slug}}")
+from machine import table
+
+from support.rendering import copy_template
+
 ROUNDS = 15
 
 
@@ -24,7 +25,7 @@ def main() -> None:
         directory = Path(name)
         templates = {"an empty template": directory / "empty", "this template": directory / "this"}
         write_an_empty_template(templates["an empty template"])
-        copy_this_template(templates["this template"])
+        copy_template(templates["this template"])
         seconds: dict[str, list[float]] = {title: [] for title in templates}
         for turn in range(ROUNDS + 1):
             for title, template in templates.items():
@@ -34,9 +35,8 @@ def main() -> None:
             print(f"\r{turn} of {ROUNDS} rounds", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
     medians = {title: statistics.median(taken) for title, taken in seconds.items()}
-    print("| generation of | median |", "|---|---|", sep="\n")
-    for title, median in medians.items():
-        print(f"| {title} | {median:.2f} s |")
+    rows = ([title, f"{median:.2f} s"] for title, median in medians.items())
+    print(table(["generation of", "median"], *rows))
     empty, this = medians.values()
     print(f"\nThis template takes {this / empty:.2f} times as long.")
 
@@ -47,18 +47,6 @@ def write_an_empty_template(template: Path) -> None:
     (project / "README.md").write_text("# {{ cookiecutter.project_slug }}\n", encoding="utf-8")
     answers = {"project_slug": "empty"}
     (template / "cookiecutter.json").write_text(json.dumps(answers), encoding="utf-8")
-
-
-def copy_this_template(template: Path) -> None:
-    """As a clone would be: without what tools leave in a working directory."""
-    template.mkdir()
-    for part in PARTS:
-        source = TEMPLATE / part
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", ".*cache")
-            shutil.copytree(source, template / part, ignore=ignored)
-        else:
-            shutil.copy(source, template)
 
 
 def generate(template: Path, home: Path, output: Path) -> float:

@@ -1,7 +1,8 @@
-"""What does each layer of the managed client cost, and where does the time of a call go?
+"""What does each layer of the client cost, and where does the time of a call go?
 
-Calls nginx from one process by 16 tasks, first through aiohttp alone, then through httpx on the
-engine, then with one layer more each time. Prints processor time per call.
+16 tasks of one process call nginx: first through aiohttp alone, then through httpx on the
+transport, then through the client with one more layer each time, from the innermost outwards.
+Prints processor time per call.
 """
 
 # ruff: noqa: PLC0415 - the package is there once it is rendered
@@ -30,7 +31,6 @@ CALLERS = 16
 CALLS = 250
 
 Call = Callable[[], Awaitable[object]]
-Layer = Callable[[Any], Any]
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
         directory = Path(name)
         with nginx(directory / "nginx") as upstream:
             os.sched_setaffinity(0, SERVICE_CORES)
-            project = rendered(directory / "project", f"upstreams=nginx={upstream}")
+            project = rendered(directory / "project", upstreams=f"nginx={upstream}")
             sys.path.insert(0, str(project / "src"))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 results = runner.run(measure(upstream, directory / "log", arguments.rounds))
@@ -51,51 +51,53 @@ def main() -> None:
 
 
 async def measure(upstream: str, log: Path, rounds: int) -> dict[str, Any]:
-    from my_service.http_client import clients
-    from my_service.http_client.client import ManagedClient
-    from my_service.http_client.engine import Engine
+    from my_service.http_client.pipeline import build
+    from my_service.http_client.transport.pool import PoolTransport
     from my_service.log import config
     from my_service.settings import Settings
 
-    settings = Settings(upstreams={"nginx": {"base_url": upstream}}).upstreams["nginx"]
-    layers: list[tuple[str, Layer]] = [
-        ("the client: URL, headers, cookies, marks", lambda engine: engine),
-        ("response cap", lambda inner: clients.ResponseCap(inner, settings.max_response_bytes)),
-        ("attempt timeout", lambda inner: clients.AttemptTimeout(inner, 10)),
-        ("circuit breaker", lambda inner: clients.CircuitBreaker(inner, 0.5, settings)),
-        ("retry", lambda inner: clients.Retry(inner, settings)),
-        ("total deadline", clients.Deadline),
-        ("concurrency limit", lambda inner: clients.ConcurrencyLimit(inner, 100, 1)),
-        ("origin guard", lambda inner: clients.OriginGuard(inner, httpx.URL(upstream))),
-        ("outcome: a line in the log", clients.Outcome),
-    ]
+    settings = Settings(upstreams={"nginx": {"base_url": upstream}})
     with log.open("w") as sink:
         sys.stdout, stdout = sink, sys.stdout
         logging.config.dictConfig(config("INFO", "json"))
         sys.stdout = stdout
         async with (
             aiohttp.ClientSession() as session,
-            Engine(settings) as engine,
-            httpx.AsyncClient(transport=engine) as bare,
+            PoolTransport(settings.upstreams["nginx"]) as transport,
+            httpx.AsyncClient(transport=transport) as bare,
         ):
 
-            async def by_aiohttp() -> None:
+            async def call_by_aiohttp() -> None:
                 async with session.get(f"{upstream}/small") as response:
                     await response.read()
 
             calls: dict[str, Call] = {
-                "aiohttp alone": by_aiohttp,
-                "httpx.AsyncClient on the engine": lambda: bare.get(f"{upstream}/small"),
+                "aiohttp alone": call_by_aiohttp,
+                "httpx.AsyncClient on the transport": lambda: bare.get(f"{upstream}/small"),
             }
-            transport: Any = engine
-            for name, layer in layers:
-                transport = layer(transport)
-                calls[name] = ManagedClient("nginx", settings, transport).get
-            for name, _ in layers:
-                calls[name] = with_path(calls[name])
+            whole = build("nginx", settings, transport)
+            names = [type(layer).__name__ for layer in layers_of(whole)]
+            innermost = f"the client with CallScope and {names[-1]}"
+            for position, name in reversed(list(enumerate(names))):
+                stack = build("nginx", settings, transport)
+                scope_of(stack).inner = layers_of(stack)[position]
+                calls[innermost if name == names[-1] else name] = with_path(stack.client.get)
             costs = await costs_of(calls, rounds)
-            shares = await profile(calls[layers[-1][0]])
+            shares = await profile(calls[names[0]])
     return {"us_per_call": costs, "share_of_own_time": shares}
+
+
+def scope_of(stack: Any) -> Any:
+    """Return the outermost layer, which httpx sees as the client's transport."""
+    return stack.client._transport
+
+
+def layers_of(stack: Any) -> list[Any]:
+    """Return the layers within CallScope, in the order of pipeline.py."""
+    layers = [scope_of(stack).inner]
+    while hasattr(layers[-1], "inner"):
+        layers.append(layers[-1].inner)
+    return layers
 
 
 def with_path(get: Any) -> Call:
@@ -124,7 +126,7 @@ async def many(call: Call) -> None:
 
 
 async def profile(call: Call) -> dict[str, float]:
-    """The share of each package in a call's own time, in percent, as cProfile sees it."""
+    """Return the share of each package in a call's own time, in percent, as cProfile sees it."""
     profiler = cProfile.Profile()
     with profiler:
         await many(call)
@@ -151,10 +153,10 @@ def report(results: dict[str, Any]) -> str:
     shares = ((name, f"{share:.0f}%") for name, share in results["share_of_own_time"].items())
     return "\n\n".join(
         [
-            "Processor time of a call, with one thing more in each row:",
+            "Processor time of a call; each layer is added around those above it:",
             table(["a call through", "µs", "more"], *rows),
-            f"All together cost {full / bare:.2f} times the same engine with httpx alone, and "
-            f"{full / client:.2f} times the client without its layers.",
+            f"The whole client costs {full / bare:.2f} times what httpx costs on the transport and "
+            f"{full / client:.2f} times what the client costs with its innermost layer alone.",
             "Where the time of a whole call goes, as cProfile sees it:",
             table(["package", "share"], *shares),
         ]

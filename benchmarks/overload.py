@@ -1,8 +1,8 @@
-"""What is left of a service when more is asked of it than its upstream can do?
+"""How does the service behave when load exceeds the upstream's capacity?
 
-The upstream works on 20 requests at once, 100 ms each: 200 a second, and more of them wait there.
-Callers come at a given rate whatever happens, and leave after 2 seconds. Goodput is what is
-answered well in time. Once as generated, with MAX_CONNECTIONS=20, once with a plain shared client.
+The upstream serves 20 concurrent requests of 100 ms each, 200 a second; the rest queue there.
+Callers arrive at a fixed rate and leave after 2 seconds. Goodput counts the calls answered by then.
+Once as generated, with MAX_CONNECTIONS=20, and once with a plain shared client.
 """
 
 import asyncio
@@ -21,11 +21,10 @@ import uvloop
 from machine import OTHER_CORES, Process, parser, rendered, save, table
 from plots import overload_plot
 
-PLACES = 20
+SLOTS = 20
 CAPACITY_PER_S = 200
 LOADS = (0.5, 0.75, 1, 1.5, 2, 3, 4)
-PATIENCE_S = 2
-WARM_UP_S = 5
+LEAVE_AFTER_S = 2
 MEASURED_S = 10
 CONTENDERS = ("plain shared client", "generated service")
 PROGRAMS = Path(__file__).parent / "contenders"
@@ -35,19 +34,20 @@ def main() -> None:
     options = parser(__doc__, "overload")
     options.add_argument("--loads", type=float, nargs="+", default=LOADS)
     options.add_argument("--only", nargs="+", default=CONTENDERS, choices=CONTENDERS)
+    options.add_argument("--seconds", type=float, default=MEASURED_S, help="how long each load is")
     arguments = options.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     rows = []
     for load in arguments.loads:
         for name in arguments.only:
-            # Anew each time, so that none pays for what was left of a load before.
+            # New processes for each, so that no load pays for the backlog of another.
             with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-                command = [sys.executable, str(PROGRAMS / "slow_upstream.py"), str(PLACES)]
+                command = [sys.executable, str(PROGRAMS / "slow_upstream.py"), str(SLOTS)]
                 upstream = stack.enter_context(Process(command, cores=OTHER_CORES))
                 service = stack.enter_context(contender(name, Path(directory), upstream.url))
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                     url = f"{service.url}/external?url={upstream.url}/"
-                    row = runner.run(offered(url, load * CAPACITY_PER_S))
+                    row = runner.run(offered(url, load * CAPACITY_PER_S, arguments.seconds))
             rows.append({"contender": name, "load": load, **row})
             print(f"{load:g} times, {name}: {row}", file=sys.stderr)
     results = {"capacity_per_s": CAPACITY_PER_S, "rows": rows}
@@ -61,16 +61,17 @@ def contender(name: str, directory: Path, upstream: str) -> Process:
         return Process([sys.executable, PROGRAMS / "usual.py", "httpx"])
     return Process(
         [sys.executable, "-m", "my_service"],
-        directory=rendered(directory, f"upstreams=slow={upstream}") / "src",
-        APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(PLACES),
+        directory=rendered(directory, upstreams=f"slow={upstream}") / "src",
+        APP_UPSTREAMS__SLOW__MAX_CONNECTIONS=str(SLOTS),
     )
 
 
-async def offered(url: str, per_s: float) -> dict[str, Any]:
+async def offered(url: str, per_s: float, measured_s: float) -> dict[str, Any]:
     """Call at this rate, and count how the calls of the measured time end."""
+    warm_up_s = measured_s / 2
     ends: dict[str, list[float]] = defaultdict(list)
     connector = aiohttp.TCPConnector(limit=0)
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+    timeout = aiohttp.ClientTimeout(total=LEAVE_AFTER_S)
 
     async def call(measured: bool) -> None:
         started = time.perf_counter()
@@ -90,15 +91,15 @@ async def offered(url: str, per_s: float) -> dict[str, Any]:
         asyncio.TaskGroup() as calls,
     ):
         begun = time.perf_counter()
-        for number in range(int(per_s * (WARM_UP_S + MEASURED_S))):
+        for number in range(int(per_s * (warm_up_s + measured_s))):
             await asyncio.sleep(begun + number / per_s - time.perf_counter())
-            calls.create_task(call(measured=number >= per_s * WARM_UP_S))
+            calls.create_task(call(measured=number >= per_s * warm_up_s))
     answered, refused = ends["answered"] or [0.0], ends["refused"] or [0.0]
     return {
-        "goodput_per_s": round(len(ends["answered"]) / MEASURED_S, 1),
-        "refused_per_s": round(len(ends["refused"]) / MEASURED_S, 1),
-        "left_per_s": round(len(ends["left"]) / MEASURED_S, 1),
-        "failed_per_s": round(len(ends["failed"]) / MEASURED_S, 1),
+        "goodput_per_s": round(len(ends["answered"]) / measured_s, 1),
+        "refused_per_s": round(len(ends["refused"]) / measured_s, 1),
+        "left_per_s": round(len(ends["left"]) / measured_s, 1),
+        "failed_per_s": round(len(ends["failed"]) / measured_s, 1),
         "answered_p99_s": round(statistics.quantiles([*answered, *answered], n=100)[98], 2),
         "refused_p99_s": round(statistics.quantiles([*refused, *refused], n=100)[98], 2),
     }

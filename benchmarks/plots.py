@@ -61,7 +61,7 @@ def throughput_plot(cells: list[dict[str, Any]], body: str, output: str) -> None
         axes.set_xscale("log", base=4)
         axes.set_xticks(callers, [str(number) for number in callers])
         axes.set_yscale("log")
-        axes.set_xlabel("callers at once")
+        axes.set_xlabel("concurrent callers")
     finish(figure, rate, f"{output}-{body}")
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import aiohttp
 import uvloop
-from machine import OTHER_CORES, Process, parser, rendered, save, table, upstream_of
+from machine import OTHER_CORES, Process, parser, rendered, save, table
+
+from support.generated import misbehaving_upstream
 
 CALLERS = 32
 FAULTS = (
@@ -42,7 +44,7 @@ def main() -> None:
     arguments = options.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     with tempfile.TemporaryDirectory() as directory:
-        project = rendered(Path(directory), "upstreams=")
+        project = rendered(Path(directory), upstreams="")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             samples, ends = runner.run(soak(project, arguments.calls))
     results = {"samples": samples, "ends": dict(ends.most_common())}
@@ -58,7 +60,7 @@ def main() -> None:
 
 
 async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter[str]]:
-    upstream = upstream_of(project)
+    upstream = misbehaving_upstream(project)
     ends = Counter[str]()
     samples: list[dict[str, Any]] = []
     timeout = aiohttp.ClientTimeout(total=60)
@@ -88,10 +90,10 @@ async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter
                 fault = FAULTS[number // 10 % len(FAULTS)] if number % 10 == 0 else ""
                 stream = "/stream" if number % 7 == 0 else ""
                 url = f"{bad.url}{fault}" if fault else f"{good.url}/"
-                impatient = aiohttp.ClientTimeout(total=0.2) if fault == "/hang" else timeout
+                limit = aiohttp.ClientTimeout(total=0.2) if fault == "/hang" else timeout
                 try:
                     async with session.get(
-                        f"{service.url}/external{stream}", params={"url": url}, timeout=impatient
+                        f"{service.url}/external{stream}", params={"url": url}, timeout=limit
                     ) as response:
                         await response.read()
                         ends[str(response.status)] += 1

@@ -6,7 +6,6 @@ turn as a process, asks until it answers, and reads how much memory it has.
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,16 +14,18 @@ from typing import Any
 
 from machine import Process, rendered, save, table
 
+from support.process import succeed
+
 ROUNDS = 15
 BARE = Path(__file__).parent / "contenders/bare.py"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        project = rendered(Path(directory), "upstreams=nobody=http://127.0.0.1:9")
+        project = rendered(Path(directory), upstreams="nobody=http://127.0.0.1:9")
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or nothing would be compiled beforehand
         sync = ["uv", "sync", "--quiet", "--no-dev", "--python", sys.executable]
-        subprocess.run(sync, check=True, cwd=project)
+        succeed(project, *sync)
         python = project / ".venv/bin/python"
         (project / "bare.py").write_text(BARE.read_text(encoding="utf-8"), encoding="utf-8")
         modules = {
@@ -38,7 +39,7 @@ def main() -> None:
             print(f"\r{turn} of {ROUNDS} rounds", end="", file=sys.stderr, flush=True)
             for name, (served, imported) in modules.items():
                 started = time.perf_counter()
-                subprocess.run([python, "-c", f"import {imported}"], check=True, cwd=project)
+                succeed(project, python, "-c", f"import {imported}")
                 import_s = time.perf_counter() - started
                 started = time.perf_counter()
                 with Process([python, "-m", served], directory=project) as process:

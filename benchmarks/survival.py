@@ -2,7 +2,7 @@
 
 Both run as processes under uvicorn, against the server that misbehaves on request which comes
 with every generated project. Prints a table in Markdown; every verdict is what was observed.
-Both allow an upstream 5 seconds. Needs Linux, whose /proc tells how much memory was used.
+Both allow an upstream 5 seconds. Needs Linux, whose /proc has the memory used.
 """
 
 import asyncio
@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from machine import rendered, upstream_of
+from machine import rendered
 
-from loopback import HOST, Service  # isort: skip - found by the line above
+from support.generated import misbehaving_upstream
+from support.loopback import HOST
+from support.service import Service
 
 CONTENDERS = Path(__file__).with_name("contenders")
 SECRET = "hunter2"  # noqa: S105 - to be found where it must not be
 MIB = 1024 * 1024
-PLACES = 100
+SLOTS = 100
 """The most connections that either allows by default."""
 
 
@@ -52,8 +54,8 @@ class Stage:
 
     def memory(self) -> float:
         """The most memory that the service has ever had, in MiB."""
-        told = Path(f"/proc/{self.service._process.pid}/status").read_text(encoding="utf-8")
-        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", told)
+        status = Path(f"/proc/{self.service.pid}/status").read_text(encoding="utf-8")
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
         return int(peak) / 1024
 
 
@@ -81,12 +83,12 @@ async def two_bad_moments(stage: Stage) -> Verdict:
 
 
 async def silence(stage: Stage) -> Verdict:
-    """The upstream takes the request and says nothing: the caller is told within 7 s"""
+    """The upstream takes the request and says nothing: the caller gets a status within 7 s"""
     return await within_seven_seconds(stage, "/hang")
 
 
 async def drip(stage: Stage) -> Verdict:
-    """A body of a byte every 20 ms: the caller is told within 7 s"""
+    """A body of a byte every 20 ms: the caller gets a status within 7 s"""
     return await within_seven_seconds(stage, "/drip")
 
 
@@ -120,14 +122,14 @@ async def short_body(stage: Stage) -> Verdict:
 
 
 async def faults(stage: Stage) -> Verdict:
-    """Reset, dropped, garbage, cut short, not decodable: all told as the upstream's fault, 502"""
+    """Reset, dropped, garbage, cut short, not decodable: all answered with 502"""
     paths = ("/reset", "/drop", "/garbage", "/short", "/undecodable")
     statuses = Counter([await stage.status(stage.a.url + path) for path in paths])
     return statuses == {"502": len(paths)}, ", ".join(f"{n} times {s}" for s, n in statuses.items())
 
 
 async def odd_charset(stage: Stage) -> Verdict:
-    """A charset that is none (`zlib`): answered all the same"""
+    """A bogus charset (`zlib`): the response still gets through"""
     status = await stage.status(f"{stage.a.url}/?content-type=text/plain;charset=zlib")
     return status == "200", status
 
@@ -139,32 +141,32 @@ async def cut_order(stage: Stage) -> Verdict:
 
 
 async def storm(stage: Stage) -> Verdict:
-    """200 calls at once to an upstream that says 503: fewer than 300 requests reach it"""
+    """200 concurrent calls to an upstream that returns 503: fewer than 300 requests reach it"""
     await asyncio.gather(*(stage.status(f"{stage.a.url}/status/503") for _ in range(200)))
     return len(stage.a.seen) < 300, count(len(stage.a.seen), "request")
 
 
 async def dead_upstream(stage: Stage) -> Verdict:
-    """100 calls, one by one, to an upstream that drops all: soon it is left alone"""
+    """100 sequential calls to an upstream that drops every one: it is soon not called any more"""
     for _ in range(100):
         await stage.status(f"{stage.a.url}/drop")
     return len(stage.a.seen) < 50, count(len(stage.a.seen), "request")
 
 
 async def crowd(stage: Stage) -> Verdict:
-    """300 calls at once: the upstream never has more than 100"""
+    """300 concurrent calls: the upstream never has more than 100"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(300)]
-    await stage.a.busy(PLACES)
+    await stage.a.busy(SLOTS)
     await asyncio.sleep(0.5)
     stage.a.gate.set()
     await asyncio.gather(*calls)
-    return stage.a.most_in_flight <= PLACES, f"{stage.a.most_in_flight} at once"
+    return stage.a.most_in_flight <= SLOTS, f"{stage.a.most_in_flight} concurrent"
 
 
 async def neighbour(stage: Stage) -> Verdict:
     """One upstream hangs with 150 calls: a call to another is answered within 2 s"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(150)]
-    await stage.a.busy(PLACES)
+    await stage.a.busy(SLOTS)
     await asyncio.sleep(0.5)
     started = time.monotonic()
     status = await stage.status(stage.b.url)
@@ -205,26 +207,26 @@ async def foreign_url(stage: Stage) -> Verdict:
 
 
 async def cancellations(stage: Stage) -> Verdict:
-    """1000 calls are cancelled in every phase: 100 calls at once then reach the upstream"""
+    """1000 calls are cancelled in every phase: then 100 concurrent calls reach the upstream"""
     for start in range(0, 1000, 50):
-        patience = (number / 100_000 for number in range(start, start + 50))
+        delays = (number / 100_000 for number in range(start, start + 50))
         await asyncio.gather(
             *(
-                stage.status(f"{stage.a.url}/hang", "/impatient", patience_s=patience_s)
-                for patience_s in patience
+                stage.status(f"{stage.a.url}/hang", "/leaves-early", after_s=after_s)
+                for after_s in delays
             )
         )
-    calls = [asyncio.create_task(stage.status(f"{stage.b.url}/gate")) for _ in range(PLACES)]
+    calls = [asyncio.create_task(stage.status(f"{stage.b.url}/gate")) for _ in range(SLOTS)]
     with_all = True
     try:
         async with asyncio.timeout(4):
-            await stage.b.busy(PLACES)
+            await stage.b.busy(SLOTS)
     except TimeoutError:
         with_all = False
     reached = stage.b.in_flight
     stage.b.gate.set()
     await asyncio.gather(*calls)
-    return with_all, f"{reached} of {PLACES}"
+    return with_all, f"{reached} of {SLOTS}"
 
 
 async def forgotten(stage: Stage) -> Verdict:
@@ -246,7 +248,7 @@ async def leaving(stage: Stage) -> Verdict:
             response = await streams.enter_async_context(stream)
             await anext(response.aiter_raw())
     until = time.monotonic() + 2
-    while stage.a.in_flight and time.monotonic() < until:  # noqa: ASYNC110 - nothing tells
+    while stage.a.in_flight and time.monotonic() < until:  # noqa: ASYNC110 - nothing to wait on
         await asyncio.sleep(0.05)
     return stage.a.in_flight == 0, f"{stage.a.in_flight} left"
 
@@ -322,14 +324,14 @@ async def verdict(project: Path, upstream: Any, contender: str, scenario: Scenar
         return await scenario(stage)
 
 
-def told(survived: bool, observed: str) -> str:
+def verdict_text(survived: bool, observed: str) -> str:
     return f"yes: {observed}" if survived else f"**no**: {observed}"
 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        project = rendered(Path(directory), "upstreams=")
-        upstream = upstream_of(project)
+        project = rendered(Path(directory), upstreams="")
+        upstream = misbehaving_upstream(project)
         survived = Counter[str]()
         contenders = ("plain", "generated")
         print("| What happens: what is expected | Plain shared client | Generated service |")
@@ -340,7 +342,7 @@ async def main() -> None:
                 *(verdict(project, upstream, who, scenario) for who in contenders)
             )
             survived.update(who for who, (yes, _) in zip(contenders, verdicts, strict=True) if yes)
-            cells = (scenario.__doc__, *(told(*verdict) for verdict in verdicts))
+            cells = (scenario.__doc__, *(verdict_text(*verdict) for verdict in verdicts))
             print(f"| {' | '.join(str(cell) for cell in cells)} |", flush=True)
         scores = (f"**{survived[who]} of {len(SCENARIOS)}**" for who in contenders)
         print(f"| **Survived** | {' | '.join(scores)} |")

@@ -54,7 +54,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     options = parser(__doc__, "throughput")
-    options.add_argument("--seconds", type=int, default=2, help="how long each measurement is")
+    options.add_argument("--seconds", type=int, default=2, help="how long each sample is")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", default="", help="contenders whose name has this")
     options.add_argument("--callers", type=int, nargs="+", default=CALLERS)
@@ -71,9 +71,9 @@ def processes(directory: Path, upstream: str) -> dict[str, Process]:
     for name, (library, transport) in GENERATED.items():
         project = rendered(
             directory / name,
-            f"http_library={library}",
-            f"http_transport={transport}",
-            f"upstreams=nginx={upstream}",
+            http_library=library,
+            http_transport=transport,
+            upstreams=f"nginx={upstream}",
         )
         command = [sys.executable, "-m", "my_service"]
         generated[name] = Process(command, directory=project, PYTHONPATH="src")
@@ -89,21 +89,25 @@ def measure(
     for turn in range(arguments.rounds):
         for body, callers, name in cells if turn % 2 == 0 else cells[::-1]:
             done += 1
-            place = f"{done} of {len(cells) * arguments.rounds}"
-            print(f"{place}: {name}, {callers} callers, {body} body", end="", file=sys.stderr)
+            progress = f"{done} of {len(cells) * arguments.rounds}"
+            print(f"{progress}: {name}, {callers} callers, {body} body", end="", file=sys.stderr)
             process = contenders[name]
             cpu = process.cpu_s()
             url = f"{process.url}/external?url={upstream}/{body}"
-            told = run_wrk(url, callers, arguments.seconds)
-            told["cpu_us"] = (process.cpu_s() - cpu) / max(1, told["requests"]) * 1e6
-            told["memory_mib"] = process.memory_mib()
-            rounds[body, callers, name].append(told)
+            sample = run_wrk(url, callers, arguments.seconds)
+            sample["cpu_us"] = (process.cpu_s() - cpu) / max(1, sample["requests"]) * 1e6
+            sample["memory_mib"] = process.memory_mib()
+            rounds[body, callers, name].append(sample)
             process.settle()
-            print(f": {told['per_s']:.0f}/s, {told['cpu_us']:.0f} µs", file=sys.stderr, flush=True)
+            print(
+                f": {sample['per_s']:.0f}/s, {sample['cpu_us']:.0f} µs",
+                file=sys.stderr,
+                flush=True,
+            )
     return [
         {"body": body, "callers": callers, "contender": name}
-        | {key: statistics.median(told[key] for told in measured) for key in measured[0]}
-        | {"errors": sum(told["errors"] for told in measured)}
+        | {key: statistics.median(sample[key] for sample in measured) for key in measured[0]}
+        | {"errors": sum(sample["errors"] for sample in measured)}
         for (body, callers, name), measured in rounds.items()
     ]
 
@@ -136,7 +140,7 @@ def rates(results: dict[str, Any], body: str) -> str:
                 sum(cell["errors"] for cell in own.values()),
             ]
         )
-    head = [callers_told(number) for number in callers]
+    head = [callers_text(number) for number in callers]
     more = [f"p50 of {most}", f"p99 of {most}", "CPU per request", "memory", "errors"]
     return table(["handler calls the upstream with", *head, *more], *rows)
 
@@ -152,11 +156,11 @@ def ratios(results: dict[str, Any]) -> str:
         times = (f"{own['per_s'] / other['per_s']:.2f}" for own, other in of)
         own, other = of[-1]
         rows.append([name, *times, f"{own['memory_mib'] / other['memory_mib']:.2f}"])
-    head = (callers_told(number) for number in callers)
+    head = (callers_text(number) for number in callers)
     return table(["requests per second, as a multiple of", *head, "memory"], *rows)
 
 
-def callers_told(number: int) -> str:
+def callers_text(number: int) -> str:
     return f"{number} caller{'' if number == 1 else 's'}"
 
 

@@ -1,4 +1,4 @@
-"""Writes the README beside it from the kept results, so that it tells what was measured."""
+"""Write the README from the kept results."""
 
 import sys
 from pathlib import Path
@@ -38,8 +38,8 @@ def text() -> str:
     machines = {module.__name__: saved(module.__name__)["machine"] for module in PARTS.values()}
     if any(machine != machines["throughput"] for machine in machines.values()):
         sys.exit("The results are of different machines or versions: run `make bench`.")
-    told = "\n".join(f"- {name}: {what}" for name, what in machines["throughput"].items())
-    return "\n\n".join([*parts, f"## The machine\n\n{told}\n"])
+    lines = "\n".join(f"- {name}: {what}" for name, what in machines["throughput"].items())
+    return "\n\n".join([*parts, f"## The machine\n\n{lines}\n"])
 
 
 if __name__ == "__main__":

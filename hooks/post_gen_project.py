@@ -1,7 +1,7 @@
-"""Prepare what can be prepared here, then say what to type next.
+"""Make a Git repository and a lock file, then print the next commands.
 
-All of it is a convenience: whatever fails, the project stays and this ends well. It runs each
-time, so it imports little: what starts other programs takes twice as long as the start of Python.
+These are conveniences: if one fails, the project stays and this hook succeeds. It runs at each
+generation, so it imports little: `subprocess` alone takes twice as long as the start of Python.
 """
 
 import os
@@ -17,18 +17,18 @@ def main() -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     remove_empty_directories()
-    # Where cruft writes a project only to compare it, a repository or a lock would be a change.
+    # cruft renders some projects only to compare them: a repository or a lock would be a change.
     if DESTINATION:
         make_repository()
         lock_dependencies()
-        say_what_is_next()
+        print_next_steps()
 
 
 def remove_empty_directories() -> None:
-    """Options leave out files by name; cookiecutter makes their directories all the same."""
+    """Remove the directories of files that were not chosen, which cookiecutter makes anyway."""
     for top in (".github", "deploy", "monitoring"):
         for directory, _, _ in os.walk(top, topdown=False):
-            try:  # noqa: SIM105 - what would say it shorter has to be imported
+            try:  # noqa: SIM105 - contextlib would have to be imported
                 os.rmdir(directory)
             except OSError:
                 pass
@@ -39,7 +39,7 @@ def make_repository() -> None:
         return
     command = ("git", "init", "--quiet", "--initial-branch=main")
     if not (is_installed("git") and succeeds(*command, seconds=10)):
-        print("There is no Git repository yet: type `git init` when git is installed.")
+        print("No Git repository was made: install git and run `git init`.")
 
 
 def is_in_a_repository(directory: str) -> bool:
@@ -53,11 +53,11 @@ def lock_dependencies() -> None:
     if os.path.exists("uv.lock"):
         return
     if not is_installed("uv"):
-        print("uv is not installed yet: type `pipx install uv`, or see https://docs.astral.sh/uv")
+        print("uv is not installed: run `pipx install uv`, or see https://docs.astral.sh/uv")
         return
     print("Locking the dependencies ...", flush=True)
     if not succeeds("uv", "lock", "--quiet", "--no-python-downloads", seconds=LOCK_SECONDS):
-        print("That failed. `uv sync` will lock them, and say what is wrong.")
+        print("Locking failed. Run `uv sync` to lock them, or to see the error.")
 
 
 def is_installed(program: str) -> bool:
@@ -85,7 +85,7 @@ def succeeds(*command: str, seconds: float) -> bool:
     return done.returncode == 0
 
 
-def say_what_is_next() -> None:
+def print_next_steps() -> None:
     path = "external" if UPSTREAMS.strip() else "readyz"
     print(
         f"""
@@ -95,11 +95,11 @@ def say_what_is_next() -> None:
   uv sync
   uv run {SLUG}
 
-and call it, in another terminal:
+Then call it from another terminal:
 
   curl http://127.0.0.1:8000/{path}
 
-README.md tells the rest.
+See README.md for the rest.
 """.rstrip()
     )
 

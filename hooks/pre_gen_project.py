@@ -1,8 +1,8 @@
-"""Refuse bad answers once more, wherever cookiecutter was not the one that asked for them."""
+"""Reject invalid answers once more, for programs that do not ask through cookiecutter."""
 
 import sys
 
-COMPLAINT = "{{ cookiecutter | complaint | escaped }}"
+ERROR_MESSAGE = "{{ cookiecutter | error_message | escaped }}"
 
-if COMPLAINT:
-    sys.exit(COMPLAINT)
+if ERROR_MESSAGE:
+    sys.exit(ERROR_MESSAGE)

@@ -1,10 +1,10 @@
-"""Refuse a choice or a switch that cookiecutter itself would answer with a traceback.
+"""Reject an invalid choice or switch, which cookiecutter itself answers with a traceback.
 
-cookiecutter reads choices before it loads the template's extension, and only this hook comes before
-that. It is not told the answers, so it reads the command line of the cookiecutter that started it,
-where the system shows that (Linux); elsewhere cookiecutter's own words must do.
+cookiecutter reads choices before it loads the template's extension, and only this hook runs before
+that. The hook does not receive the answers, so it reads the command line of the cookiecutter that
+started it. Only Linux exposes that; on other systems cookiecutter's traceback remains.
 
-It runs each time, so it imports little: what it needs for a bad answer takes longer than the rest.
+It runs at each generation, so it imports as little as possible until an answer is invalid.
 """
 
 import os
@@ -23,7 +23,7 @@ def main() -> None:
     with open("cookiecutter.json", encoding="utf-8") as file:
         questions = json.load(file)
     if not all(is_readable(questions.get(name), given[name]) for name in given):
-        complain(words)
+        reject(words)
 
 
 def words_of(process: int) -> list[str]:
@@ -42,31 +42,31 @@ def is_readable(question: object, value: str) -> bool:
     return True
 
 
-def complain(words: list[str]) -> None:
+def reject(words: list[str]) -> None:
     from pathlib import Path  # noqa: PLC0415 - see above
     from shutil import rmtree  # noqa: PLC0415
 
     programs = [n for n, word in enumerate(words) if Path(word).stem == "cookiecutter"]
-    if programs and (message := complaint(words[programs[0] + 1 :])):
+    if programs and (message := error_message(words[programs[0] + 1 :])):
         print(message)
-        # A copy in the temporary directory, which cookiecutter leaves there when this hook fails.
+        # cookiecutter runs this hook in a temporary copy, and does not remove it if the hook fails.
         rmtree(Path.cwd().parent, ignore_errors=True)
         sys.exit(1)
 
 
-def complaint(words: list[str]) -> str:
+def error_message(words: list[str]) -> str:
     sys.path.insert(0, os.getcwd())
     from cookiecutter.cli import main as cookiecutter  # type: ignore[import-untyped] # noqa: PLC0415
 
-    import answer_rules as rules  # noqa: PLC0415
+    from answers import checks, command, questions  # noqa: PLC0415
 
     with cookiecutter.make_context("cookiecutter", words) as context:
-        command = rules.typed_to_cookiecutter(context)
-        # Where nothing is asked, the defaults are answers as well.
-        given = {**({} if command.asks else command.defaults), **command.given}
-        known = {n: rules.as_answer(n, given[n]) for n in given if n in rules.QUESTIONS}
-        answers = known if command.asks else rules.completed(known)
-        return rules.complaint(answers, asked=False)
+        typed = command.cookiecutter_command(context)
+        # With --no-input the configured defaults are answers too.
+        given = {**({} if typed.asks else typed.configured), **typed.given}
+        known = {n: questions.as_answer(n, given[n]) for n in given if n in questions.QUESTIONS}
+        answers = known if typed.asks else questions.completed(known)
+        return checks.error_message(answers, asked=False)
 
 
 main()

@@ -1,173 +1,60 @@
 """What tests use to render the template: `bake` in this process, `cookiecutter` as a command."""
 
+import fcntl
+import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
-from unittest.mock import patch
 
 import pytest
-from cookiecutter.main import cookiecutter as render  # type: ignore[import-untyped]
-from loopback import Service, clean_environment
 
-import answer_rules
+from answers.questions import completed
+from support.generated import COMBINATIONS, Generated
+from support.rendering import EVERYTHING, Bake, Cookiecutter, Project, copy_template, render
 
-ROOT = Path(__file__).parent.parent
-# Every part that can be chosen, but for one of the two pipelines; and none.
-EVERYTHING: dict[str, object] = {
-    "http_library": "httpx2",
-    "http_transport": "httpcore",
-    "http2": True,
-    "telemetry": True,
-    "deployment": "kubernetes",
-}
-NOTHING: dict[str, object] = {
-    "http2": False,
-    "telemetry": False,
-    "deployment": "none",
-    "ci": "none",
-}
-PARTS = ("answer_rules.py", "cookiecutter.json", "hooks", answer_rules.PROJECT_DIRECTORY)
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
-@dataclass(frozen=True)
-class Project:
-    """A rendered project."""
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Build a directory once for all processes of a test run: `once(name, build)`."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own if worker_id == "master" else own.parent) / "shared"
+    shared.mkdir(exist_ok=True)
 
-    path: Path
-    answers: dict[str, object]
+    def once(name: str, build: Callable[[Path], object]) -> Path:
+        directory, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(directory, ignore_errors=True)
+                directory.mkdir()
+                build(directory)
+                done.touch()
+        return directory
 
-    @property
-    def package(self) -> Path:
-        """The directory of the service's modules."""
-        return self.path / "src" / str(self.answers["package_name"])
-
-    def files(self) -> set[str]:
-        """The path of every file, relative to the project, with slashes."""
-        files = (path for path in self.path.rglob("*") if path.is_file())
-        return {path.relative_to(self.path).as_posix() for path in files}
-
-    def has_file(self, name: str) -> bool:
-        """Whether there is a file of this relative path."""
-        return (self.path / name).is_file()
-
-    def read(self, name: str) -> str:
-        """The text of a file, line endings as they are."""
-        return (self.path / name).read_bytes().decode()
-
-    def toml(self, name: str) -> dict[str, Any]:
-        """What a TOML file holds."""
-        return tomllib.loads(self.read(name))
-
-    def start(self, **environment: str) -> Service:
-        """The service, as a process."""
-        command = [sys.executable, "-m", str(self.answers["package_name"])]
-        return Service(command, self.path, PYTHONPATH="src", **environment)
-
-    def run(
-        self, tool: str, *args: str, flags: tuple[str, ...] = ()
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a tool of the tests' own environment, which holds what any project needs."""
-        done = subprocess.run(
-            [sys.executable, *flags, "-m", tool, *args],
-            cwd=self.path,
-            env=clean_environment() | {"PYTHONPATH": "src"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, f"{tool} {' '.join(args)}\n{done.stdout}\n{done.stderr}"
-        return done
-
-    def report(self, program: str, *args: str, flags: tuple[str, ...] = ()) -> Any:
-        """What a module in the project's directory prints, as JSON; warnings are errors."""
-        done = self.run(program, *args, flags=("-W", "error", *flags))
-        assert done.stderr == ""
-        return json.loads(done.stdout)
-
-
-class Bake(Protocol):
-    """Renders the template with these answers, the others being the defaults."""
-
-    def __call__(self, **answers: object) -> Project: ...
-
-
-@dataclass(frozen=True)
-class Cookiecutter:
-    """The `cookiecutter` command, of a person who has neither configuration nor history."""
-
-    home: Path
-    cwd: Path
-    temporary: Path
-
-    def __call__(
-        self,
-        *args: str | Path,
-        input: str | None = None,  # noqa: A002 - as subprocess names it
-        env: dict[str, str] | None = None,
-        cwd: Path | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).with_name("cookiecutter"), *args],
-            cwd=cwd or self.cwd,
-            env=self.environment() | (env or {}),
-            input=input or "",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def environment(self) -> dict[str, str]:
-        """This environment with another home, no configuration, and neither uv nor git."""
-        environment = {**clean_environment(), "HOME": str(self.home), "USERPROFILE": str(self.home)}
-        return environment | {"TMPDIR": str(self.temporary), "PATH": ""}
-
-    def written(self) -> set[str]:
-        """What is in the working directory and at home, directories too."""
-        places = (self.cwd, self.home)
-        return {str(path.relative_to(place)) for place in places for path in place.rglob("*")}
+    return once
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template without the rest of the repository, as a clone without history would be."""
-    copy = tmp_path_factory.mktemp("template") / "fastapi-template"
-    copy.mkdir()
-    for name in PARTS:
-        part = ROOT / name
-        if part.is_dir():
-            shutil.copytree(
-                part, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".*cache")
-            )
-        else:
-            shutil.copy(part, copy)
-    return copy
+    """The template without the rest of the repository."""
+    return copy_template(tmp_path_factory.mktemp("template") / "fastapi-template")
 
 
 @pytest.fixture(scope="session")
-def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """Render with cookiecutter's Python API, and hooks that find neither uv nor git."""
-    config = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
-    config.write_text(f"{{cookiecutters_dir: '{config.parent}', replay_dir: '{config.parent}'}}\n")
+def bake(template: Path, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """Render each set of answers once per test run; each call returns a copy of its own."""
 
     def bake(**answers: object) -> Project:
-        with patch.dict(os.environ, PATH=""):
-            written = render(
-                str(template),
-                no_input=True,
-                extra_context=answers,
-                output_dir=str(tmp_path_factory.mktemp("baked")),
-                config_file=str(config),
-            )
-        return Project(Path(written), answer_rules.completed(answers))
+        key = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
+        complete = completed(answers)
+        slug = str(complete["project_slug"])
+        rendered = once(f"rendered-{key}", lambda output: render(template, output, answers))
+        path = tmp_path_factory.mktemp("baked") / slug
+        shutil.copytree(rendered / slug, path, symlinks=True)
+        return Project(path, complete)
 
     return bake
 
@@ -179,3 +66,28 @@ def cookiecutter(tmp_path: Path) -> Cookiecutter:
     for directory in (command.home, command.cwd, command.temporary):
         directory.mkdir()
     return command
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def every_service(bake: Bake) -> dict[str, Generated]:
+    """The service on each combination of client library and connection pool."""
+    return {
+        name: Generated(bake(upstreams="", **answers)) for name, answers in COMBINATIONS.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def everything(bake: Bake) -> Generated:
+    """The service with every part that can be chosen."""
+    return Generated(bake(**EVERYTHING, upstreams=""))
+
+
+@pytest.fixture(scope="session", params=COMBINATIONS)
+def service(request: pytest.FixtureRequest, every_service: dict[str, Generated]) -> Generated:
+    """The service on one of the combinations."""
+    return every_service[request.param]

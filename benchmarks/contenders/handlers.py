@@ -25,10 +25,10 @@ def handlers(client_of: Callable[..., Any]) -> APIRouter:
         headers = {"Authorization": f"Bearer {SECRET}"}
         return (await client.get(f"{url}token={SECRET}", headers=headers)).status_code
 
-    @router.get("/impatient")
-    async def impatient(url: str, patience_s: float, client: Client) -> str:
+    @router.get("/leaves-early")
+    async def leaves_early(url: str, after_s: float, client: Client) -> str:
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(after_s):
                 return (await client.get(url)).text
         except TimeoutError:
             return "left"

@@ -1,4 +1,4 @@
-"""An upstream that works on so many requests at once, for 100 ms each; more wait in a queue."""
+"""An upstream with a number of slots, each busy for 100 ms per request; the rest queue."""
 
 import asyncio
 import os
@@ -6,19 +6,19 @@ import sys
 
 import uvloop
 
-PLACES = int(sys.argv[1])
+SLOTS = int(sys.argv[1])
 WORK_S = 0.1
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\ndone"
 
 
 async def main() -> None:
-    places = asyncio.Semaphore(PLACES)
+    slots = asyncio.Semaphore(SLOTS)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await reader.readuntil(b"\r\n\r\n"):
                 if b" /livez " not in request:
-                    async with places:
+                    async with slots:
                         await asyncio.sleep(WORK_S)
                 writer.write(ANSWER)
                 await writer.drain()

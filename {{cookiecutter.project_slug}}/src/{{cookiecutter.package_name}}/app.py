@@ -1,4 +1,4 @@
-"""Joins the rest: the application, and what lives as long as it does."""
+"""Creates the application, and opens and closes the clients with it."""
 
 import gc
 from collections.abc import AsyncGenerator

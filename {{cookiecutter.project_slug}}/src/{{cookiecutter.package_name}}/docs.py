@@ -1,4 +1,4 @@
-"""Swagger UI from this service alone, so that it works with no internet."""
+"""Swagger UI with the service's own assets, so that it works offline."""
 
 import html
 
@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 
 def install(app: FastAPI) -> None:
-    """Serve ``/docs``, and beneath it the assets that the package fastapi-swagger carries."""
+    """Serve ``/docs``, with the assets from the package fastapi-swagger."""
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:

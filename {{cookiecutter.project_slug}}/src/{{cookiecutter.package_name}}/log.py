@@ -1,4 +1,4 @@
-"""Shapes log records: one line each on stdout, whoever wrote them, uvicorn included."""
+"""Formats all log records, uvicorn's included: one line each on stdout."""
 
 import json
 import logging

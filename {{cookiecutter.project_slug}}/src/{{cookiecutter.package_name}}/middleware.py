@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: each request gets an id, an answer, and one line in the log."""
+"""Per request: its id, its access log line, and a response even if no handler catches a failure."""
 
 import asyncio
 import logging
@@ -15,12 +15,12 @@ from .problems import problem
 
 log = logging.getLogger(__name__)
 
-_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 PROBES = {"/livez", "/readyz"}
 
 
 class RequestMiddleware:
-    """Take the caller's ``X-Request-ID`` if it is harmless, else mint one; return and log it."""
+    """Use the caller's ``X-Request-ID`` if it is valid, else a new one; return and log it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -31,7 +31,7 @@ class RequestMiddleware:
             return
 
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        own = given if _ACCEPTABLE.fullmatch(given) else b"%032x" % random.getrandbits(128)
+        own = given if _VALID_ID.fullmatch(given) else b"%032x" % random.getrandbits(128)
         status = None
         started = time.perf_counter()
 
@@ -46,19 +46,19 @@ class RequestMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         except asyncio.CancelledError as cancelled:
-            # uvicorn's, when the grace at shutdown is over; raised, it would log a traceback.
+            # uvicorn's, at the end of the grace period; re-raised, it would log a traceback.
             if status is not None or "graceful shutdown" not in str(cancelled):
                 raise
-            response = problem(503, "shutting-down", "The service stops.")
+            response = problem(503, "shutting-down", "The service is shutting down.")
             await response(scope, receive, send_with_id)
         except Exception as failure:
             if status is not None:
-                # Too late for an answer. Not finishing this one makes the server cut the
-                # connection; an upstream's failure has its line in the log already.
+                # Too late for a problem response. The server closes the connection because this
+                # one is incomplete; the call log has a line for an upstream's failure.
                 known = isinstance(failure.__cause__ or failure, httpx.HTTPError)
-                log.error("the response broke off", exc_info=None if known else failure)
+                log.error("response aborted", exc_info=None if known else failure)
                 return
-            log.exception("no handler caught this")
+            log.exception("unhandled exception")
             response = problem(500, "internal-error", "The service failed.")
             await response(scope, receive, send_with_id)
         finally:
@@ -67,7 +67,7 @@ class RequestMiddleware:
                 "request",
                 extra={
                     "method": scope["method"],
-                    "path": quote(scope["path"]),  # a line break in it must not forge a line
+                    "path": quote(scope["path"]),  # a line break in it must not forge a log line
                     "status": status,
                     "duration_ms": round((time.perf_counter() - started) * 1000, 2),
                 },

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from .http_client.errors import ProblemType, Rejected, upstream_of
+from .http_client.errors import Rejected, upstream_of
 from .log import request_id
 
 log = logging.getLogger(__name__)
@@ -37,27 +37,15 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     for status in (400, 422, 502, 503, 504)
 }
 
-# For httpx's own exceptions, narrow classes first; the client's own ones carry theirs.
-_TYPES: tuple[tuple[type[Exception], ProblemType], ...] = (
-    (httpx.InvalidURL, ProblemType(400, "origin-not-allowed", "Invalid URL.")),
-    (httpx.LocalProtocolError, ProblemType(500, "internal-error", "Invalid upstream request.")),
-    (
-        httpx.UnsupportedProtocol,
-        ProblemType(400, "origin-not-allowed", "The URL must start with http:// or https://."),
-    ),
-    (
-        httpx.TimeoutException,
-        ProblemType(504, "upstream-timeout", "The upstream did not respond in time."),
-    ),
-    (httpx.ConnectError, ProblemType(502, "upstream-unreachable", "Cannot reach the upstream.")),
-    (
-        httpx.HTTPStatusError,
-        ProblemType(502, "upstream-status", "The upstream rejected the request."),
-    ),
-    (
-        httpx.HTTPError,
-        ProblemType(502, "upstream-failed", "The upstream sent a broken or invalid response."),
-    ),
+# For httpx's own exceptions, narrow classes first; the client's own have a ``problem``.
+_PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (httpx.InvalidURL, 400, "origin-not-allowed", "Invalid URL."),
+    (httpx.LocalProtocolError, 500, "internal-error", "Invalid upstream request."),
+    (httpx.UnsupportedProtocol, 400, "origin-not-allowed", "The URL must use http or https."),
+    (httpx.TimeoutException, 504, "upstream-timeout", "The upstream did not respond in time."),
+    (httpx.ConnectError, 502, "upstream-unreachable", "Cannot reach the upstream."),
+    (httpx.HTTPStatusError, 502, "upstream-status", "The upstream rejected the request."),
+    (httpx.HTTPError, 502, "upstream-failed", "The upstream sent a broken or invalid response."),
 )
 
 
@@ -97,7 +85,7 @@ def problem(
 
 async def _answer_failure(_: Request, failure: Exception) -> JSONResponse:
     status, kind, detail = getattr(failure, "problem", None) or next(
-        problem for kind, problem in _TYPES if isinstance(failure, kind)
+        row[1:] for row in _PROBLEMS if isinstance(failure, row[0])
     )
     if status == 500:
         log.error("invalid upstream request", exc_info=failure)

@@ -108,7 +108,7 @@ class HTTPSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     connect_timeout_s: Seconds = 5
-    """Name look-up, TCP and TLS together, in seconds."""
+    """DNS, TCP and TLS together, in seconds."""
     read_timeout_s: Seconds = 10
     """Longest wait for the next chunk of a response, in seconds."""
     write_timeout_s: Seconds = 10
@@ -118,7 +118,7 @@ class HTTPSettings(BaseModel):
     attempt_timeout_s: Seconds | None = 10
     """From sending a request to the response's headers, in seconds, for each attempt."""
     total_timeout_s: Seconds = 30
-    """The whole call, in seconds: queueing, attempts, back-off and the body."""
+    """The whole call, in seconds: waiting for a slot, all attempts and the body."""
     max_connections: Annotated[int, Field(gt=0)] = 100
     """Maximum concurrent calls to the upstream, per process."""
     keepalive_expiry_s: Seconds = 4
@@ -156,8 +156,7 @@ class HTTPSettings(BaseModel):
 {% if "rate_limit" in cookiecutter.features %}
 
     rate_limit: Annotated[str, AfterValidator(_check_rate)] | None = None
-    """Maximum attempts per period, such as 100/minute; shared by processes with the same
-    SHARED_STATE_URL."""
+    """Maximum attempts per period, such as 100/minute; shared through SHARED_STATE_URL."""
 {% endif %}
 
 
@@ -226,18 +225,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        cls, settings_cls: type[BaseSettings], *_: Any, **sources: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        sources = (init_settings, env_settings, dotenv_settings)
-        if "upstreams" in init_settings():  # given in code: exactly these
-            return sources
+        init = sources["init_settings"]
+        given = (init, sources["env_settings"], sources["dotenv_settings"])
+        if "upstreams" in init():  # given in code: exactly these
+            return given
         upstreams = {name: {"base_url": url} for name, url in BASE_URLS.items()}
-        return *sources, InitSettingsSource(settings_cls, {"upstreams": upstreams})
+        return *given, InitSettingsSource(settings_cls, {"upstreams": upstreams})
 
 
 def describe_errors(error: ValidationError | SettingsError) -> list[str]:

@@ -1,4 +1,4 @@
-"""How upstreams authenticate where a fixed token or header is not enough."""
+"""Authentication for upstreams that need more than a fixed token or header."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,6 @@ import {{ cookiecutter.__httpx }}
 
 from ..settings import UpstreamSettings
 
-# By an upstream's name, in lower case. Called with its settings once for each client, when it
-# opens, so that whatever an httpx.Auth keeps belongs to one client and one event loop.
+# By the upstream's lowercase name. Each is called once per client, when it opens, so that the state
+# of an httpx.Auth belongs to one client and one event loop.
 AUTH: dict[str, Callable[[UpstreamSettings], httpx.Auth]] = {}

@@ -17,7 +17,7 @@ class ProblemType(NamedTuple):
 
 
 class Rejected(httpx.TransportError):
-    """The call was rejected before sending; it may be retried after ``retry_after_s`` seconds."""
+    """The call was rejected before sending; another may succeed after ``retry_after_s`` seconds."""
 
     problem: ClassVar[ProblemType]
 

@@ -1,4 +1,4 @@
-"""What a client adds to every call: to be read as in httpx, and never changed once it is shared."""
+"""The defaults of a shared client: readable as in httpx, but immutable."""
 
 from collections.abc import Callable
 from http.cookiejar import CookieJar
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import {{ cookiecutter.__httpx }}
 
-# For each attribute of httpx.AsyncClient that callers may not change: what to do instead.
+# For each attribute of httpx.AsyncClient that callers must not change: what to do instead.
 INSTEAD = {
     "auth": "pass auth to the call instead, as in client.get(url, auth=...)",
     "base_url": 'pass an absolute URL to the call instead, as in client.get("https://...")',
@@ -24,12 +24,12 @@ INSTEAD = {
 
 
 def error(name: str) -> AttributeError:
-    """The error for changing one of these attributes."""
+    """Return the error for changing one of these attributes."""
     return AttributeError(f"the client is shared: {INSTEAD[name]}")
 
 
-def _refuse(name: str) -> Callable[..., NoReturn]:
-    """A method in place of one that changes a default."""
+def _raise(name: str) -> Callable[..., NoReturn]:
+    """Return a method that replaces a mutating one."""
 
     def method(*_: object, **__: object) -> NoReturn:
         raise error(name)
@@ -38,14 +38,14 @@ def _refuse(name: str) -> Callable[..., NoReturn]:
 
 
 class Headers(httpx.Headers):
-    """Sent with every call."""
+    """The headers of every call."""
 
-    __setitem__ = __delitem__ = update = _refuse("headers")
-    encoding = property(httpx.Headers.encoding.fget, _refuse("headers"))  # type: ignore[attr-defined]
+    __setitem__ = __delitem__ = update = _raise("headers")
+    encoding = property(httpx.Headers.encoding.fget, _raise("headers"))  # type: ignore[attr-defined]
 
 
 class Timeout(httpx.Timeout):
-    """For calls that set none."""
+    """The timeout of calls without their own."""
 
     def __init__(self, timeout: httpx.Timeout) -> None:
         vars(self).update(timeout.as_dict())
@@ -53,38 +53,38 @@ class Timeout(httpx.Timeout):
     def __eq__(self, other: object) -> bool:
         return httpx.Timeout(self) == other
 
-    __setattr__ = __delattr__ = _refuse("timeout")
+    __setattr__ = __delattr__ = _raise("timeout")
 
 
 class Cookies(httpx.Cookies):
-    """Always empty: one caller's session must not become another's."""
+    """Always empty: callers must not share a session."""
 
     def __init__(self) -> None:
         vars(self)["jar"] = _Jar()
 
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Take nothing, which also saves the 40 µs of parsing that httpx spends per call."""
+        """Ignore them, which also saves the 40 µs that httpx spends parsing."""
 
     def __bool__(self) -> bool:
-        return False  # httpx asks for each call, and looks through the jar for it
+        return False  # httpx evaluates it for each call, and would search the jar
 
-    __setattr__ = __delattr__ = _refuse("cookies")
+    __setattr__ = __delattr__ = _raise("cookies")
 
 
 class _Jar(CookieJar):
-    set_cookie = _refuse("cookies")
+    set_cookie = _raise("cookies")
 
 
 class EventHooks(dict[str, list[Callable[..., Any]]]):
-    """Run for every call."""
+    """The hooks of every call."""
 
     def __init__(self, hooks: dict[str, list[Callable[..., Any]]]) -> None:
         super().__init__({name: _Hooks(each) for name, each in hooks.items()})
 
-    __setitem__ = __delitem__ = __ior__ = _refuse("event_hooks")
-    clear = pop = popitem = setdefault = update = _refuse("event_hooks")
+    __setitem__ = __delitem__ = __ior__ = _raise("event_hooks")
+    clear = pop = popitem = setdefault = update = _raise("event_hooks")
 
 
 class _Hooks(list[Callable[..., Any]]):
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse("event_hooks")
-    append = clear = extend = insert = pop = remove = reverse = sort = _refuse("event_hooks")
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _raise("event_hooks")
+    append = clear = extend = insert = pop = remove = reverse = sort = _raise("event_hooks")

@@ -1,4 +1,4 @@
-"""Calls a configured upstream: to try it out, and as an example."""
+"""Calls a configured upstream, as a first example."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,35 +15,35 @@ from ..http_client.dependencies import clients_of
 from ..http_client.layers.origin_guard import URLNotAllowed
 from ..problems import RESPONSES
 
-# Servers refuse to send control characters (RFC 9110, 5.5).
+# Servers reject control characters (RFC 9110, 5.5).
 _SENDABLE = re.compile(r"[\t -~\x80-\xff]+")
 
 router = APIRouter(tags=["external"], responses=RESPONSES)
 
-Target = Annotated[str | None, Query(description="By default the first upstream's base URL.")]
+Target = Annotated[str | None, Query(description="Defaults to the first upstream's base URL.")]
 
 
-class Answer(BaseModel):
-    """What the upstream said; its status is data, and a 404 or 503 no failure of this service."""
+class UpstreamResponse(BaseModel):
+    """The upstream's response. Its status is data: a 404 or 503 is no failure of this service."""
 
     result: str
     status: int
 
 
 @router.get("/external")
-async def external(caller: Request, url: Target = None) -> Answer:
+async def external(caller: Request, url: Target = None) -> UpstreamResponse:
     """Call a URL at one of the configured upstreams."""
     client, target = _allowed(caller, url)
-    # An answer that redirects is data as well, and must not choose where this service calls.
+    # Redirects are returned, not followed: the upstream must not choose where this service connects.
     response = await client.get(target, follow_redirects=False)
-    # UTF-7 can spell lone surrogates, which JSON cannot carry.
+    # UTF-7 can encode lone surrogates, which JSON cannot.
     text = response.text.encode("utf-8", "replace").decode()
-    return Answer(result=text, status=response.status_code)
+    return UpstreamResponse(result=text, status=response.status_code)
 
 
 @router.get("/external/stream", response_class=StreamingResponse)
 async def stream(caller: Request, url: Target = None) -> Response:
-    """The same, passed on while it arrives, of any size and within the total deadline."""
+    """Call a URL and relay its response, of any size, as it arrives."""
     return _Relay(*_allowed(caller, url))
 
 
@@ -60,7 +60,7 @@ def _allowed(caller: Request, url: str | None) -> tuple[httpx.AsyncClient, httpx
 
 
 class _Relay(StreamingResponse):
-    """Calls the upstream once it is sent, so that a caller who leaves ends the call, too."""
+    """Calls the upstream while it is sent, so that a caller who disconnects ends the call."""
 
     def __init__(self, client: httpx.AsyncClient, target: httpx.URL) -> None:
         super().__init__(())
@@ -72,18 +72,18 @@ class _Relay(StreamingResponse):
             "GET", self._target, follow_redirects=False, extensions={"max_response_bytes": None}
         ) as upstream:
             chunks = upstream.aiter_bytes()
-            # Wait for some of the body, so that one that breaks off is told as a problem.
+            # Wait for the first chunk, so that a failure before it becomes a problem response.
             self.body_iterator = _chain(await anext(chunks, b""), chunks)
-            # Some servers answer with numbers that are none (RFC 9110, 15).
+            # Some servers send invalid status codes (RFC 9110, 15).
             self.status_code = upstream.status_code if 200 <= upstream.status_code < 600 else 502
-            upstream.headers.encoding = "latin-1"  # as Starlette writes it, so that any byte passes
+            upstream.headers.encoding = "latin-1"  # Starlette's encoding, which any byte survives
             media_type = upstream.headers.get("Content-Type", "")
             if not _SENDABLE.fullmatch(media_type):
-                media_type = "text/plain"  # which browsers keep to, because of nosniff
+                media_type = "text/plain"  # with nosniff, browsers honour it
             self.init_headers(
                 {
                     "Content-Type": media_type,
-                    # Someone else's pages and scripts must not run as this service's own.
+                    # The upstream's pages and scripts must not run in this service's origin.
                     "Content-Security-Policy": "sandbox",
                     "X-Content-Type-Options": "nosniff",
                 }

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it wants traffic."""
+"""Liveness and readiness probes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez")
 async def livez() -> dict[str, str]:
-    """The process serves: to fail here is to be restarted."""
+    """Liveness: a failure here gets the process restarted."""
     return {"status": "ok"}
 
 

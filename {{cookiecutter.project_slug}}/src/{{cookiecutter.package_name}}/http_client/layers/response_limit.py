@@ -9,7 +9,7 @@ import {{ cookiecutter.__httpx }}
 from ..errors import ProblemType
 from .base import Call, Layer
 
-ACCEPT_ENCODING = "gzip, deflate"  # what _decode() can decode
+ACCEPT_ENCODING = "gzip, deflate"  # the codings of _decode()
 
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _DECODED_BY_HTTPX = _CODINGS | {"br", "zstd"}
@@ -29,9 +29,8 @@ class ResponseLimit(Layer):
     """Decode bodies, and fail any that exceed ``max_bytes`` before or after decoding.
 
     ``extensions={"max_response_bytes": …}`` replaces the limit for a call; None, for a streamed
-    body, removes it. httpx decodes whatever has arrived in one piece, which gzip can make a
-    thousand times larger; here the pieces are at most 64 KiB. Raises ResponseTooLarge, and
-    httpx.DecodingError.
+    body, removes it. httpx decodes each chunk in one piece, which gzip can make a thousand times
+    larger; here the pieces are at most 64 KiB. Raises ResponseTooLarge, and httpx.DecodingError.
     """
 
     def __init__(self, max_bytes: int | None) -> None:

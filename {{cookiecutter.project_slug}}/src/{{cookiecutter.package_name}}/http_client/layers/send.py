@@ -14,8 +14,8 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QU
 class Send(Layer):
     """Send the request; once more, immediately, if the server had closed an idle connection.
 
-    This is connection management (RFC 9112, 9.3.1), not a retry: it costs no retry budget. It
-    counts as an attempt and happens only at the first one.
+    This is connection management (RFC 9112, 9.3.1). It counts as an attempt, and happens only at
+    the first one.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:

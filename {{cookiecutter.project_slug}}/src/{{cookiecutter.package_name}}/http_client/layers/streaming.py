@@ -46,7 +46,7 @@ class StreamedBody(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         try:
-            # A timeout cancels only what waits, and pieces may be there already.
+            # A timeout cancels only a wait, and there is none if the next piece has arrived.
             if self._loop.time() >= self._call.deadline:
                 raise TimeoutError
             # Around each piece, so that the caller's own work between two is not cancelled.

@@ -13,13 +13,13 @@ class DeadlineExceeded(httpx.TimeoutException):
 
 
 class Deadline(Layer):
-    """End a call, with its attempts and back-off, at its deadline; raises DeadlineExceeded.
+    """End a call, with all its attempts, at its deadline; raises DeadlineExceeded.
 
     Reads the body as well, unless the call is streamed: then streaming.py bounds it.
     """
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
-        # A timeout cancels only what waits: without this, a late call would still be sent.
+        # A timeout cancels only a wait: without this check, a late call would still be sent.
         if self.now() >= call.deadline:
             raise DeadlineExceeded("total deadline exceeded before the first attempt")
         try:

@@ -1,7 +1,7 @@
-"""Judges each request before an engine sees it, so that every engine refuses the same ones.
+"""Checks each request before a transport sends it, so that every transport rejects the same ones.
 
-A server that reads a request's length otherwise than it was meant takes the rest of it, or the
-next caller's request, for something else (RFC 9112, 11.2).
+A server that reads another length than the client meant takes the rest of the body, or the next
+caller's request, for something else (RFC 9112, 11.2).
 """
 
 import errno
@@ -15,31 +15,31 @@ import {{ cookiecutter.__httpx }}
 from ..errors import translate_error
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-# A line break in a value, or a blank at its ends (RFC 9110, 5.5), where \0 separates the values.
-_BAD_VALUE = re.compile(rb"[\n\v\f\r]|\0[ \t]|[ \t]\0")
+# Values without line breaks, and without blanks at their ends (RFC 9110, 5.5), each after a \0.
+_VALUES = re.compile(rb"(?:\0(?![ \t])[^\0\n\v\f\r]*+(?<![ \t]))*+")
 _TARGET = re.compile(rb"[!-~]+")
 _LENGTH = re.compile(rb"[0-9]{1,20}")  # h11 takes as many
 _PIECE = 64 * 1024
 
 
 class Checked(NamedTuple):
-    """What an engine needs to know of a request that it may send."""
+    """The parts of a valid request that a transport needs."""
 
     target: bytes
     headers: list[tuple[bytes, bytes]]
-    """As they are written: Host comes first (RFC 9110, 7.2)."""
+    """In the order to send: Host comes first (RFC 9110, 7.2)."""
     by_name: dict[bytes, bytes]
-    """The same by their names in small letters."""
+    """The same by their names in lower case."""
     length: int | None
     """Its ``Content-Length``."""
 
 
 def check(request: httpx.Request) -> Checked:
-    """Judge a request.
+    """Check a request.
 
     Raises httpx.UnsupportedProtocol for a URL that is neither http nor https, and
-    httpx.LocalProtocolError for a method, target or header that a server could read as another,
-    and for a length that is not the body's.
+    httpx.LocalProtocolError for a method, target or header that a server could misread, and for a
+    length that is not the body's.
     """
     if request.url.scheme not in {"http", "https"}:
         raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://")
@@ -51,24 +51,29 @@ def check(request: httpx.Request) -> Checked:
     if not request.url.raw_host or not _TARGET.fullmatch(target):
         raise httpx.LocalProtocolError("invalid request: URL")
     headers = request.headers.raw
+    by_name = _check_headers(headers)
+    length = _check_length(request, by_name)
+    if headers[0][0].lower() != b"host":
+        headers.sort(key=lambda field: field[0].lower() != b"host")
+    return Checked(target, headers, by_name, length)
+
+
+def _check_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     names = [name.lower() for name, _ in headers]
-    values = b"\0".join([b"", *[value for _, value in headers], b""])
+    values = [value for _, value in headers]
+    joined = b"\0".join([b"", *values])
     if not all(names) or not _TOKEN.fullmatch(b"".join(names)):
         raise httpx.LocalProtocolError("invalid request: header name")
-    if _BAD_VALUE.search(values) or values.count(b"\0") != len(headers) + 1:
+    if not _VALUES.fullmatch(joined) or joined.count(b"\0") != len(values):
         raise httpx.LocalProtocolError("invalid request: header value")
     if names.count(b"host") != 1:
         raise httpx.LocalProtocolError("invalid request: one Host header is needed")
     if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
         raise httpx.LocalProtocolError("invalid request: more than one length")
-    by_name = {name: value for name, (_, value) in zip(names, headers, strict=True)}
-    length = _length_of(request, by_name)
-    if names[0] != b"host":
-        headers.insert(0, headers.pop(names.index(b"host")))
-    return Checked(target, headers, by_name, length)
+    return dict(zip(names, values, strict=True))
 
 
-def _length_of(request: httpx.Request, headers: dict[bytes, bytes]) -> int | None:
+def _check_length(request: httpx.Request, headers: dict[bytes, bytes]) -> int | None:
     coding, announced = headers.get(b"transfer-encoding"), headers.get(b"content-length")
     if coding is not None and coding.lower() != b"chunked":
         raise httpx.LocalProtocolError("invalid request: Transfer-Encoding must be chunked")
@@ -86,20 +91,20 @@ def _length_of(request: httpx.Request, headers: dict[bytes, bytes]) -> int | Non
 class RequestBody:
     """A request's body, in pieces of at most 64 KiB, so that each has the write timeout.
 
-    ``whole`` says whether all of it has been taken, ``replayable`` whether it can be taken again;
+    ``whole`` says whether all of it was taken, ``replayable`` whether it can be taken again, and
     ``failure`` is what the caller's own generator raised. Raises httpx.LocalProtocolError at the
     first byte past its ``Content-Length``, and at the end of a body that is shorter.
     """
 
-    def __init__(self, request: httpx.Request, length: int | None) -> None:
-        stream = request.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        self._stream = stream
-        self._request = request
-        self._length = length
-        self.replayable = isinstance(stream, httpx.ByteStream)
+    def __init__(self, request: httpx.Request, checked: Checked) -> None:
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        self._stream = request.stream
+        self._call = request.extensions.get("call")
+        self._length = checked.length
+        self.chunked = b"transfer-encoding" in checked.by_name
+        self.replayable = isinstance(request.stream, httpx.ByteStream)
         # HTTP/2 does not look at an empty one.
-        self.whole = isinstance(stream, httpx.ByteStream) and not any(stream)
+        self.whole = isinstance(request.stream, httpx.ByteStream) and not any(request.stream)
         self.failure: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -115,13 +120,13 @@ class RequestBody:
                 raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
         except Exception as failure:
             self.failure = failure
-            if "call" in self._request.extensions:
-                self._request.extensions["call"].body_failed = True
+            if self._call is not None:
+                self._call.body_failed = True
             raise
         self.whole = True
 
 
 def unfinished() -> httpx.TransportError:
-    """What is raised for a success that came before the request was sent whole."""
+    """Return the error for a success that arrived before the whole request was sent."""
     reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     return translate_error(httpx.ReadError, reset)
