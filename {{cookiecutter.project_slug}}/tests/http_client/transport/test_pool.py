@@ -295,6 +295,8 @@ async def test_name_that_moves(upstream: Upstream, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(socket, "getaddrinfo", move)
     upstream.url = upstream.url.replace("localhost", "moving.test")
     async with client_for(upstream) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.post("/", content=b"order")
         response = await client.post("/", content=b"order")
 
     assert (response.status_code, len(upstream.seen)) == (200, 1)
