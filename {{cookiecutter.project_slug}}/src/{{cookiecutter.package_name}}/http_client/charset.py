@@ -29,7 +29,7 @@ def encoding_of(response: httpx.Response) -> str:
     encoding = _encoding(content_type) if len(content_type) <= _LONGEST else "utf-8"
     if encoding.startswith(_STRICT) and response.is_closed:
         try:
-            codecs.getincrementaldecoder(encoding)("replace").decode(response.content, True)
+            "".join(codecs.iterdecode([response.content], encoding, "replace"))
         except UnicodeError:
             return f"{encoding}-le" if encoding in {"utf-16", "utf-32"} else "utf-8"
     return encoding

@@ -82,7 +82,7 @@ async def test_request_is_sent_as_given(client: httpx.AsyncClient, upstream: Ups
 
 async def test_kept_connection_that_ended_is_replaced(upstream: Upstream) -> None:
     """An idempotent call is repeated immediately, without a retry; a POST is not."""
-    async with client_for(upstream, max_attempts=1, retry_budget=0) as client:
+    async with client_for(upstream) as client:
         statuses = [(await client.get("/keep-alive-cut")).status_code for _ in range(2)]
         with pytest.raises(httpx.RemoteProtocolError):
             await client.post("/drop")
@@ -103,7 +103,7 @@ async def test_connection_left_idle_is_not_used_again(upstream: Upstream) -> Non
 
 async def test_unread_body_does_not_disturb_other_calls(upstream: Upstream) -> None:
     """A connection whose body was not read is closed, and the next call opens another."""
-    async with client_for(upstream, max_attempts=1) as client:
+    async with client_for(upstream) as client:
         for _ in range(3):
             async with client.stream("GET", "/large/300000"):
                 await asyncio.sleep(0.05)
@@ -191,7 +191,7 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Upstream(tls=context) as upstream:
         async with client_for(upstream, ca_bundle=bundle) as client:
             assert (await client.get("/")).status_code == 200
-        async with client_for(upstream, max_attempts=1) as client:
+        async with client_for(upstream) as client:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await client.get("/")
 
@@ -268,9 +268,10 @@ async def test_hanging_look_up_does_not_delay_other_clients(
     settings = Settings.model_validate(
         {
             "upstreams": {
-                "slow": {"base_url": "http://slow.test", "max_attempts": 1},
+                "slow": {"base_url": "http://slow.test"},
                 "quick": {"base_url": upstream.url},
-            }
+            },
+            "http": settings_for(upstream).http,
         }
     )
     async with open_clients(settings) as clients:
