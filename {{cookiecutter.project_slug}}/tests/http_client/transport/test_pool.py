@@ -17,7 +17,7 @@ from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.http_client.transport.tls import ssl_context
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ...service import client_for, streamed
+from ...service import client_for, settings_for, streamed
 from ...upstream import Tunnel, Upstream
 
 
