@@ -27,7 +27,7 @@ MAY_HAVE_BEEN_RECEIVED = {
     "/reset-in-body": "ReadError",
     "/hang": "ReadTimeout",
     "/silence-in-body": "ReadTimeout",
-    "cut on reuse": "RemoteProtocolError",
+    "cut on reuse": "StaleConnection",
     "reset while sending": "ReadError",
     "closed at once": "ReadError",
     "closed while sending": "ReadError",

@@ -163,8 +163,8 @@ async def cancel_in_every_phase() -> dict[str, int]:
             await in_phase(
                 "connecting",
                 connect,
-                arrived=lambda: gauge("open_connections"),
-                gone=lambda: gauge("open_connections") == SLOTS,
+                arrived=lambda: gauge("in_flight"),
+                gone=lambda: gauge("in_flight") == 0,
             )
         await in_phase(
             "TLS handshake",

@@ -1,7 +1,7 @@
 import {{ cookiecutter.__httpx }}
 import pytest
 
-from {{ cookiecutter.package_name }}.http_client.layers.origin_guard import URLNotAllowed, origin_of
+from {{ cookiecutter.package_name }}.http_client.layers import origin_guard
 
 from ...service import client_for
 from ...upstream import Upstream
@@ -13,7 +13,7 @@ async def test_other_origins_are_rejected_before_sending(
     """An upstream's client calls only its upstream, so its credentials go nowhere else."""
     async with Upstream() as other:
         for url in (other.url, upstream.url.replace("http:", "https:"), "http://localhost/"):
-            with pytest.raises(URLNotAllowed):
+            with pytest.raises(origin_guard.URLNotAllowed):
                 await client.get(url)
 
         assert (await client.get(f"{upstream.url}/echo")).status_code == 200
@@ -27,7 +27,7 @@ async def test_redirects_elsewhere_are_rejected(
     async with Upstream() as other, client_for(upstream, follow_redirects=True) as following:
         path = f"/status/302?location={other.url}"
         assert (await client.get(path)).status_code == 302
-        with pytest.raises(URLNotAllowed):
+        with pytest.raises(origin_guard.URLNotAllowed):
             await following.get(path)
         followed = await following.get("/status/302?location=/echo")
 
@@ -40,4 +40,4 @@ def test_default_port(scheme: str, port: int) -> None:
     """An origin is the same with and without its default port, in any case."""
     written, bare = f"{scheme}://HOST:{port}/", f"{scheme.lower()}://host"
 
-    assert origin_of(httpx.URL(written)) == origin_of(httpx.URL(bare))
+    assert origin_guard.origin_of(httpx.URL(written)) == origin_guard.origin_of(httpx.URL(bare))

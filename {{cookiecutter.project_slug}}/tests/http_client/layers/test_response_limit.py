@@ -6,7 +6,7 @@ from functools import reduce
 import {{ cookiecutter.__httpx }}
 import pytest
 
-from {{ cookiecutter.package_name }}.http_client.layers.response_limit import ResponseTooLarge
+from {{ cookiecutter.package_name }}.http_client.layers import response_limit
 
 from ...service import client_for
 from ...upstream import Upstream
@@ -25,7 +25,7 @@ from ...upstream import Upstream
 async def test_body_over_the_limit(upstream: Upstream, path: str) -> None:
     """A body over MAX_RESPONSE_BYTES fails: with a length or without, received or decoded."""
     async with client_for(upstream, max_response_bytes=100_000) as client:
-        with pytest.raises(ResponseTooLarge):
+        with pytest.raises(response_limit.ResponseTooLarge):
             await client.get(path)
         assert (await client.get("/large/100000")).content == b"x" * 100_000
 
@@ -42,7 +42,7 @@ async def test_limit_of_a_call(upstream: Upstream) -> None:
     async with client_for(upstream, max_response_bytes=10) as client:
         whole = await client.get("/large/1000", extensions={"max_response_bytes": None})
         for size in (999, 0):
-            with pytest.raises(ResponseTooLarge):
+            with pytest.raises(response_limit.ResponseTooLarge):
                 await client.get("/large/1000", extensions={"max_response_bytes": size})
 
     assert len(whole.content) == 1000
@@ -124,7 +124,7 @@ async def test_bombs(upstream: Upstream, coding: str, body: bytes) -> None:
     upstream.body = body
     async with client_for(upstream, max_response_bytes=1_000_000) as client:
         tracemalloc.start()
-        with pytest.raises(ResponseTooLarge):
+        with pytest.raises(response_limit.ResponseTooLarge):
             await client.get(f"/body?content-encoding={coding}")
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -81,7 +81,7 @@ async def test_request_is_sent_as_given(client: httpx.AsyncClient, upstream: Ups
 
 
 async def test_kept_connection_that_ended_is_replaced(upstream: Upstream) -> None:
-    """An idempotent call is repeated immediately, without a retry; a POST is not."""
+    """An idempotent call is sent again immediately, on a new connection; a POST is not."""
     async with client_for(upstream) as client:
         statuses = [(await client.get("/keep-alive-cut")).status_code for _ in range(2)]
         with pytest.raises(httpx.RemoteProtocolError):

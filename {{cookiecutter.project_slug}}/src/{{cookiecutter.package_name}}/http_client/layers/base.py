@@ -50,9 +50,8 @@ class Call:
 class Layer:
     """Does one thing for each call, and leaves the rest to the layer inside it."""
 
-    inner: "Layer"
-
     def __init__(self) -> None:
+        self.inner: Layer
         self.now = asyncio.get_running_loop().time
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
