@@ -156,7 +156,7 @@ async def dead_upstream(stage: Stage) -> Verdict:
 async def crowd(stage: Stage) -> Verdict:
     """300 concurrent calls: at most 100 are in flight at the upstream"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(300)]
-    await stage.a.busy(SLOTS)
+    await stage.a.wait_for_calls(SLOTS)
     await asyncio.sleep(0.5)
     stage.a.gate.set()
     await asyncio.gather(*calls)
@@ -166,7 +166,7 @@ async def crowd(stage: Stage) -> Verdict:
 async def neighbour(stage: Stage) -> Verdict:
     """One upstream hangs with 150 calls: a call to another one succeeds within 2 s"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(150)]
-    await stage.a.busy(SLOTS)
+    await stage.a.wait_for_calls(SLOTS)
     await asyncio.sleep(0.5)
     started = time.monotonic()
     status = await stage.status(stage.b.url)
@@ -220,7 +220,7 @@ async def cancellations(stage: Stage) -> Verdict:
     with_all = True
     try:
         async with asyncio.timeout(4):
-            await stage.b.busy(SLOTS)
+            await stage.b.wait_for_calls(SLOTS)
     except TimeoutError:
         with_all = False
     reached = stage.b.in_flight
@@ -256,7 +256,7 @@ async def leaving(stage: Stage) -> Verdict:
 async def sigterm(stage: Stage) -> Verdict:
     """SIGTERM with 50 calls in flight: all of them are answered"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(50)]
-    await stage.a.busy(50)
+    await stage.a.wait_for_calls(50)
     stage.service.terminate()
     await asyncio.sleep(1)
     stage.a.gate.set()

@@ -92,7 +92,7 @@ def change_the_template(template: Path) -> None:
     inner = template / PROJECT_DIRECTORY
     package = inner / "src" / "{{cookiecutter.package_name}}"
     (retry,) = (package / "http_client" / "layers").glob("*}retry.py*")
-    edit(retry, "_MOST_SAVED = 10.0\n", "_MOST_SAVED = 20.0\n")
+    edit(retry, "_MAX_BUDGET = 10.0\n", "_MAX_BUDGET = 20.0\n")
     edit(inner / "README.md", "## Configure\n", "## Settings\n")
     (package / "news.py").write_text(
         '"""{{ cookiecutter.project_name | shout }}"""\n', encoding="utf-8"
@@ -157,7 +157,7 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
     assert "## Whom to call" in readme
     assert "## Settings" in readme
     retry = project.read(f"{package}/http_client/layers/retry.py")
-    assert "_MOST_SAVED = 20.0" in retry
+    assert "_MAX_BUDGET = 20.0" in retry
     assert "_DISCARD_S = 0.2" in retry
     assert project.read(f"{package}/news.py") == f'"""{str(complete["project_name"]).upper()}"""\n'
     stored = json.loads(project.read(".cruft.json"))["context"]["cookiecutter"]

@@ -31,7 +31,7 @@ async def test_sigterm_loses_no_call(service: Generated, path: str) -> None:
             asyncio.create_task(caller.get(path, params={"url": f"{slow.url}/gate"}))
             for _ in range(BURST)
         ]
-        await slow.busy(BURST)
+        await slow.wait_for_calls(BURST)
 
         process.terminate()
         await asyncio.to_thread(process.wait_until_closed)
@@ -64,7 +64,7 @@ async def test_a_call_that_hangs_is_cut_after_the_grace(service: Generated) -> N
         ) as process:
             call = asyncio.to_thread(process.get, f"/external?url={upstream.url}/hang")
             answer = asyncio.create_task(call)
-            await upstream.busy()
+            await upstream.wait_for_calls()
             process.terminate()
             await asyncio.to_thread(process.wait)
             cut = await answer

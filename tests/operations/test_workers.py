@@ -85,7 +85,7 @@ async def test_stopping_loses_no_call(
                     )
                     for _ in range(CALLS)
                 ]
-                await upstream.busy(len(calls))
+                await upstream.wait_for_calls(len(calls))
 
         stop(process)
         await asyncio.to_thread(process.wait_until_closed)
@@ -135,7 +135,7 @@ async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
             with alone(others[0], [killed, *others]):
                 call = asyncio.to_thread(process.get, f"/external?url={upstream.url}/gate")
                 answer = asyncio.create_task(call)
-                await upstream.busy()
+                await upstream.wait_for_calls()
             os.kill(killed, signal.SIGKILL)
             statuses = set()
             async with asyncio.timeout(30):
@@ -159,7 +159,7 @@ async def test_workers_end_when_nobody_watches_them(everything: Generated) -> No
             started = await serving(process)
             call = asyncio.to_thread(process.get, f"/external?url={upstream.url}/gate")
             answer = asyncio.create_task(call)
-            await upstream.busy()
+            await upstream.wait_for_calls()
             process.kill()
             await asyncio.to_thread(process.wait_until_closed)
             upstream.gate.set()

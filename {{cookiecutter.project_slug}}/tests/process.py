@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 
 class ServiceProcess(subprocess.Popen[bytes]):
-    """The service on a free port; ``lines`` are those that were read of its log."""
+    """The service on a free port; ``lines`` are the log lines read so far."""
 
     def __init__(self, **environment: str) -> None:
         environment = {"APP_PORT": "0", "PYTHONPATH": str(SOURCE), **environment}
@@ -20,7 +20,7 @@ class ServiceProcess(subprocess.Popen[bytes]):
         self.lines: list[dict[str, Any]] = []
 
     def read(self, start: str | None = None, count: int = 1) -> list[str]:
-        """Read until this many messages start so, or until the output ends; return them."""
+        """Read until ``count`` messages begin with ``start``, or the output ends; return them."""
         assert self.stdout is not None
         found: list[str] = []
         for line in self.stdout:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client import HTTPClient
-from {{ cookiecutter.package_name }}.http_client import upstream as named
+from {{ cookiecutter.package_name }}.http_client import upstream as upstream_dependency
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.http_client.layers.base import Layer
 from {{ cookiecutter.package_name }}.http_client.pipeline import ClientStack
@@ -18,7 +18,7 @@ from {{ cookiecutter.package_name }}.settings import Settings
 
 from .upstream import Upstream
 
-Up = Annotated[httpx.AsyncClient, Depends(named("up"))]
+Up = Annotated[httpx.AsyncClient, Depends(upstream_dependency("up"))]
 Logged = Callable[[str], list[dict[str, Any]]]
 
 
@@ -33,29 +33,29 @@ def settings_for(upstream: Upstream, **http: Any) -> Settings:
 @asynccontextmanager
 async def service_for(upstream: Upstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
     """Run the service with this one upstream; yield a client that calls the service."""
-    async with serving(create_app(settings_for(upstream, **http))) as client:
+    async with serve(create_app(settings_for(upstream, **http))) as client:
         yield client
 
 
 @asynccontextmanager
-async def serving(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
+async def serve(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
     """Enter the application's lifespan; yield a client that calls the application."""
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, "state": dict(state or {})}, receive, send)
 
-        async with calling(with_state) as client:
+        async with client_of(with_state) as client:
             yield client
 
 
-def calling(app: ASGIApp) -> httpx.AsyncClient:
+def client_of(app: ASGIApp) -> httpx.AsyncClient:
     """Return a client that calls the application outside its lifespan."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
 
 
 @asynccontextmanager
-async def managed_for(upstream: Upstream, **http: Any) -> AsyncGenerator[ClientStack]:
+async def stack_for(upstream: Upstream, **http: Any) -> AsyncGenerator[ClientStack]:
     """Open the managed client of this upstream; yield it with its layers."""
     async with open_clients(settings_for(upstream, **http)) as clients:
         yield clients.upstreams["up"]
@@ -64,8 +64,8 @@ async def managed_for(upstream: Upstream, **http: Any) -> AsyncGenerator[ClientS
 @asynccontextmanager
 async def client_for(upstream: Upstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
     """Open the managed client of this upstream, and yield only the client."""
-    async with managed_for(upstream, **http) as managed:
-        yield managed.client
+    async with stack_for(upstream, **http) as stack:
+        yield stack.client
 
 
 def layers_of(stack: ClientStack) -> list[Layer]:

@@ -1,14 +1,14 @@
-"""What the well-known answer to "how do I reuse an AsyncClient in FastAPI?" does, this does too."""
+"""The service does what the usual answer to "how do I reuse an AsyncClient in FastAPI?" does."""
 
 from {{ cookiecutter.package_name }}.app import create_app
 
-from .service import Logged, add_identity, service_for, serving, settings_for
+from .service import Logged, add_identity, serve, service_for, settings_for
 from .upstream import Upstream
 
 
 async def test_one_client_serves_every_request(upstream: Upstream) -> None:
     """Every request receives the same open client, and all share one connection."""
-    async with serving(add_identity(create_app(settings_for(upstream)))) as service:
+    async with serve(add_identity(create_app(settings_for(upstream)))) as service:
         identities = [(await service.get("/identity")).json() for _ in range(3)]
         answers = [(await service.get("/external")).json() for _ in range(20)]
 
@@ -23,7 +23,7 @@ async def test_clients_live_as_long_as_the_application(upstream: Upstream, logge
     """The lifespan opens and closes each client once; both are logged with the client's id."""
     app = add_identity(create_app(settings_for(upstream)))
     assert logged("client opened") == []
-    async with serving(app) as service:
+    async with serve(app) as service:
         ids = (await service.get("/identity")).json()
         assert logged("client closed") == []
 

@@ -6,7 +6,7 @@ from fastapi import HTTPException
 
 from {{ cookiecutter.package_name }}.app import create_app
 
-from .service import Up, service_for, serving, settings_for
+from .service import Up, serve, service_for, settings_for
 from .upstream import Upstream
 
 
@@ -69,7 +69,7 @@ async def test_failure_in_a_handler(upstream: Upstream) -> None:
                 if broken:
                     raise ZeroDivisionError
 
-    async with serving(app) as service:
+    async with serve(app) as service:
         paths = ("/own/drop", "/own/status/404", "/group/drop", "/group/drop?broken=true")
         statuses = [(await service.get(path)).status_code for path in paths]
 
@@ -84,7 +84,7 @@ async def test_failure_of_the_service(upstream: Upstream) -> None:
     async def broken() -> None:
         raise ZeroDivisionError("secret")
 
-    async with serving(app) as service:
+    async with serve(app) as service:
         response = await service.get("/broken", headers={"X-Request-ID": "me"})
 
     assert (response.status_code, response.json()["request_id"]) == (500, "me")
@@ -95,12 +95,12 @@ async def test_errors_of_fastapi(upstream: Upstream) -> None:
     """Invalid input, unknown paths and every HTTPException are problems, too."""
     app = create_app(settings_for(upstream))
 
-    @app.get("/refuse/{status}")
-    async def refuse(status: int) -> None:
+    @app.get("/fail/{status}")
+    async def fail(status: int) -> None:
         raise HTTPException(status, "not today")
 
-    async with serving(app) as service:
-        paths = ("/refuse/one", "/unknown", "/refuse/418", "/refuse/499")
+    async with serve(app) as service:
+        paths = ("/fail/one", "/unknown", "/fail/418", "/fail/499")
         answers = [await service.get(path) for path in paths]
 
     assert [answer.status_code for answer in answers] == [422, 404, 418, 499]

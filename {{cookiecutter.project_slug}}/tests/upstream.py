@@ -1,4 +1,4 @@
-"""A real server on loopback that misbehaves on request: the path says how.
+"""A real server on loopback; the path selects its misbehaviour.
 
 It writes HTTP/1.1 by hand, because a correct server would refuse to do most of this.
 """
@@ -24,7 +24,7 @@ BROKEN = {
 
 
 @dataclass
-class Seen:
+class ReceivedRequest:
     """A request as it arrived."""
 
     method: str
@@ -39,7 +39,7 @@ class Upstream:
 
     tls: ssl.SSLContext | None = None
     url: str = ""
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -50,7 +50,7 @@ class Upstream:
     piece: int = 1
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def busy(self, calls: int = 1) -> None:
+    async def wait_for_calls(self, calls: int = 1) -> None:
         """Return when this many calls are in flight."""
         while self.in_flight < calls:
             self._arrival.clear()
@@ -91,7 +91,7 @@ class Upstream:
         headers = {name.lower(): value for name, value in fields}
         if target == "/deaf":  # never reads the body
             await asyncio.sleep(60)
-        request = Seen(method, target, headers, await _body(reader, headers))
+        request = ReceivedRequest(method, target, headers, await _body(reader, headers))
         self.seen.append(request)
         self.in_flight += 1
         self._arrival.set()
@@ -102,7 +102,7 @@ class Upstream:
             self.in_flight -= 1
 
     async def _answer(
-        self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: ReceivedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         path, _, query = request.target.partition("?")
         if request.method == "HEAD":
@@ -180,7 +180,7 @@ class Upstream:
 
 
 @dataclass
-class Tunnel:
+class ConnectProxy:
     """A proxy that connects its caller to the host that a CONNECT names."""
 
     heads: list[str] = field(default_factory=list)

@@ -115,7 +115,7 @@ async def call_through_every_fault(service: Generated) -> FaultReport:
                     return await caller.get("/external", params={"url": url}, headers=headers)
 
                 occupying = asyncio.create_task(call("occupying", f"{full.url}/gate"))
-                await full.busy()
+                await full.wait_for_calls()
                 await call("failing", f"{failing.url}/status/503")
                 calls = {
                     name: call(name, f"{urls[upstream]}{path}?token={SECRET}")

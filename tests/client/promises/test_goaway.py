@@ -94,7 +94,7 @@ async def test_goaway_loses_no_call(shop: Shop) -> None:
     sequential = [await shop.order("/") for _ in range(CALLS)]
     concurrent = asyncio.gather(*(shop.order("/gate") for _ in range(CALLS)))
     async with asyncio.timeout(20):
-        await shop.upstream.busy(CALLS)
+        await shop.upstream.wait_for_calls(CALLS)
     shop.upstream.gate.set()
 
     assert sequential + await concurrent == [200] * 2 * CALLS

@@ -69,7 +69,7 @@ async def test_callers_who_leave_free_the_upstream(service: Generated, path: str
                     pass
 
         calls = [asyncio.create_task(call()) for _ in range(STREAMS)]
-        await upstream.busy(STREAMS)
+        await upstream.wait_for_calls(STREAMS)
         await asyncio.sleep(0.2)  # in which a body begins to arrive
         for each in calls:
             each.cancel()

@@ -3,14 +3,17 @@
 import math
 import sys
 
-{% if "workers" not in cookiecutter.features %}
-import uvicorn
-{% endif %}
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+{% if "workers" not in cookiecutter.features %}
+from uvicorn import run
+{% endif %}
 
-from . import log{{ ", supervisor" if "workers" in cookiecutter.features }}
+from . import log
 from .settings import Settings, describe_errors
+{% if "workers" in cookiecutter.features %}
+from .supervisor import run
+{% endif %}
 
 
 def main() -> None:
@@ -20,7 +23,7 @@ def main() -> None:
     except (ValidationError, SettingsError) as error:
         print("Invalid settings:", *describe_errors(error), sep="\n  ", file=sys.stderr)
         sys.exit(2)
-    {{ "supervisor" if "workers" in cookiecutter.features else "uvicorn" }}.run(
+    run(
         f"{__package__}.app:create_served_app",
         factory=True,
         host=settings.host,

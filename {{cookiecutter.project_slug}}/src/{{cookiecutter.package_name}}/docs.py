@@ -1,4 +1,4 @@
-"""Swagger UI with the service's own assets, so that it works offline."""
+"""Swagger UI with locally served assets, so that it works offline."""
 
 import html
 

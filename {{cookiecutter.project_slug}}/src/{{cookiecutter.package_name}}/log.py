@@ -23,7 +23,7 @@ _COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
 
 # Attributes every record has, plus uvicorn's coloured duplicate of the message. Anything else is
 # an event field.
-_NO_FIELDS = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
+_STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
 
 # Matches a URL; whatever lies outside the two groups may be secret.
 _URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
@@ -76,7 +76,7 @@ class ConsoleFormatter(logging.Formatter):
             level = f"\x1b[{self._colors[level]}m{level:8}\x1b[0m"
         for name in ("request_id", "logger"):  # last, because people need them least
             event[name] = event.pop(name)
-        fields = (f"{key}={_quoted(value)}" for key, value in event.items() if value is not None)
+        fields = (f"{key}={_quote(value)}" for key, value in event.items() if value is not None)
         line = f"{time} {level:8} {message:20} {' '.join(fields)}"
         return "\n".join([line, *traces])
 
@@ -92,7 +92,7 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
         "request_id": request_id.get(),
     }
     for name, value in vars(record).items():
-        if name not in _NO_FIELDS and name not in event:
+        if name not in _STANDARD_ATTRIBUTES and name not in event:
             event[name] = value
     if record.exc_info:
         # httpx's exceptions contain full URLs, and so do tracebacks chained to them.
@@ -102,6 +102,6 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
     return event
 
 
-def _quoted(value: object) -> str:
+def _quote(value: object) -> str:
     text = str(value)
     return text if text.isprintable() and " " not in text else repr(text)

@@ -1,4 +1,4 @@
-"""Per request: its id, its access log line, and a response even if no handler catches a failure."""
+"""The request id, the access line, and responses to unhandled exceptions."""
 
 import asyncio
 import logging
@@ -16,11 +16,14 @@ from .problems import problem
 log = logging.getLogger(__name__)
 
 _VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-PROBES = {"/livez", "/readyz"}
+QUIET_PATHS = {"/livez", "/readyz"}
 
 
 class RequestMiddleware:
-    """Use the caller's ``X-Request-ID`` if it is valid, else a new one; return and log it."""
+    """Set the request id, write the access line, and answer unhandled exceptions.
+
+    The id is the caller's ``X-Request-ID`` if that is valid, else a new one.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -46,7 +49,7 @@ class RequestMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         except asyncio.CancelledError as cancelled:
-            # uvicorn's, at the end of the grace period; re-raised, it would log a traceback.
+            # uvicorn cancels at the end of the grace period; re-raising would log a traceback.
             if status is not None or "graceful shutdown" not in str(cancelled):
                 raise
             response = problem(503, "shutting-down", "The service is shutting down.")
@@ -63,7 +66,7 @@ class RequestMiddleware:
             await response(scope, receive, send_with_id)
         finally:
             log.log(
-                logging.DEBUG if scope["path"] in PROBES else logging.INFO,
+                logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO,
                 "request",
                 extra={
                     "method": scope["method"],

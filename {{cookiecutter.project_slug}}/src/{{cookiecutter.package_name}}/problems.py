@@ -50,7 +50,7 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
 
 
 def install(app: FastAPI) -> None:
-    """Answer failures with problems in this application; mounted ones need their own."""
+    """Turn this application's failures into problem responses; mounted ones need their own call."""
     app.add_exception_handler(httpx.HTTPError, _answer_failure)
     app.add_exception_handler(httpx.InvalidURL, _answer_failure)
     app.add_exception_handler(ExceptionGroup, _answer_failure_group)
@@ -100,7 +100,7 @@ async def _answer_failure(_: Request, failure: Exception) -> JSONResponse:
 
 
 async def _answer_failure_group(request: Request, failures: Exception) -> JSONResponse:
-    """Answer the failures of a task group as its first one, if it holds no other exceptions."""
+    """Respond to an ExceptionGroup of client failures as to its first one; re-raise any other."""
     assert isinstance(failures, ExceptionGroup)
     known, others = failures.split((httpx.HTTPError, httpx.InvalidURL))
     if others is not None or known is None:

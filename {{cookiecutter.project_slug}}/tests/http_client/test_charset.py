@@ -39,7 +39,7 @@ async def test_text_is_read_by_its_charset(
     ],
 )
 def test_charset_that_is_not_for_text(charset: str) -> None:
-    """An invalid charset, or a codec that is not for text, counts as UTF-8 and raises nothing."""
+    """With an invalid charset or a codec that is not for text, a body is read as UTF-8."""
     equals = "" if "=" in charset else "="
     content_type = f"text/plain; charset{equals}{charset}"
 

@@ -24,7 +24,10 @@ async def test_cookies_are_forgotten(client: httpx.AsyncClient) -> None:
 
 
 async def test_only_the_lifespan_closes_a_client(upstream: Upstream) -> None:
-    """Entering or closing a shared client, as SDKs do, leaves it open; later the error says why."""
+    """Entering or closing a shared client, as SDKs do, leaves it open.
+
+    After shutdown, a call raises an error that says why.
+    """
     async with open_clients(settings_for(upstream)) as clients:
         client = clients.upstreams["up"].client
         for _ in range(2):

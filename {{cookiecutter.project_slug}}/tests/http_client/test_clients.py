@@ -40,7 +40,7 @@ async def test_closing_waits_for_calls_in_flight(upstream: Upstream, name: str) 
     async with open_clients(settings_for(upstream)) as clients:
         client = {"default": clients.default, **clients.upstreams}[name].client
         call = asyncio.create_task(client.get(f"{upstream.url}/gate"))
-        await upstream.busy()
+        await upstream.wait_for_calls()
         asyncio.get_running_loop().call_later(0.05, upstream.gate.set)
 
     assert call.done()
@@ -54,14 +54,14 @@ async def test_grace_period_bounds_the_closing(
     settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.05})
     async with asyncio.timeout(5), open_clients(settings) as clients:
         call = asyncio.create_task(clients.upstreams["up"].client.get("/hang"))
-        await upstream.busy()
+        await upstream.wait_for_calls()
 
     assert "closing clients with calls in flight" in caplog.messages
     call.cancel()
     await asyncio.wait([call])
 
 
-async def test_body_cut_by_closing_is_no_success(upstream: Upstream) -> None:
+async def test_body_cut_by_closing_is_not_a_success(upstream: Upstream) -> None:
     """A body without a length ends with its connection, unless this side closed it."""
     settings = settings_for(upstream).model_copy(update={"shutdown_grace_s": 0.05})
     async with open_clients(settings) as clients:
@@ -71,7 +71,7 @@ async def test_body_cut_by_closing_is_no_success(upstream: Upstream) -> None:
                 return await response.aread()
 
         call = asyncio.create_task(read())
-        await upstream.busy()
+        await upstream.wait_for_calls()
     with pytest.raises(httpx.ReadError):
         await call
 

@@ -6,10 +6,10 @@ from fastapi import Depends, FastAPI
 
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client import HTTPClient
-from {{ cookiecutter.package_name }}.http_client import upstream as named
+from {{ cookiecutter.package_name }}.http_client import upstream as upstream_dependency
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import add_identity, calling, serving, settings_for
+from ..service import add_identity, client_of, serve, settings_for
 from ..upstream import Upstream
 
 
@@ -18,7 +18,7 @@ async def test_client_before_the_lifespan(
 ) -> None:
     """Outside the lifespan, the dependency raises an error that says what to do."""
     app = add_identity(create_app(settings_for(upstream)))
-    async with calling(app) as service:
+    async with client_of(app) as service:
         response = await service.get("/identity")
 
     assert response.status_code == 500
@@ -30,7 +30,7 @@ async def test_mounted_applications_share_the_clients(upstream: Upstream) -> Non
     """The routes of a mounted application receive the same clients."""
     app = add_identity(create_app(settings_for(upstream)))
     app.mount("/sub", add_identity(FastAPI()))
-    async with serving(app) as service:
+    async with serve(app) as service:
         own, mounted = await service.get("/identity"), await service.get("/sub/identity")
 
     assert own.json() == mounted.json()
@@ -41,30 +41,32 @@ async def test_unknown_upstream_names_the_setting(caplog: pytest.LogCaptureFixtu
     app = create_app(Settings(upstreams={}))
 
     @app.get("/other")
-    async def other(_: Annotated[httpx.AsyncClient, Depends(named("other"))]) -> None: ...
+    async def other(
+        _: Annotated[httpx.AsyncClient, Depends(upstream_dependency("other"))],
+    ) -> None: ...
 
-    async with serving(app) as service:
+    async with serve(app) as service:
         assert (await service.get("/other")).status_code == 500
     assert "APP_UPSTREAMS__OTHER__BASE_URL" in caplog.text
 
 
 async def test_default_client_without_upstreams(upstream: Upstream) -> None:
-    """The default client is there when no upstream is, and calls any URL that the code chooses."""
+    """The default client exists without upstreams, and calls any URL."""
     app = create_app(Settings(upstreams={}))
 
     @app.get("/call")
     async def call(client: HTTPClient) -> int:
         return (await client.get(upstream.url)).status_code
 
-    async with serving(app) as service:
+    async with serve(app) as service:
         assert (await service.get("/call")).json() == 200
 
 
 async def test_dependency_can_be_overridden(upstream: Upstream) -> None:
     """A test replaces an upstream's client with ``app.dependency_overrides[upstream(name)]``."""
     app = add_identity(create_app(settings_for(upstream)))
-    async with httpx.AsyncClient() as fake, serving(app) as service:
-        app.dependency_overrides[named("up")] = lambda: fake
+    async with httpx.AsyncClient() as fake, serve(app) as service:
+        app.dependency_overrides[upstream_dependency("up")] = lambda: fake
         answer = await service.get("/identity")
 
     assert answer.json()["up"] == id(fake)

@@ -11,7 +11,7 @@ from ..upstream import Upstream
 
 
 @pytest.mark.parametrize("kind", errors.Rejected.__subclasses__())
-def test_rejections_travel(kind: type[errors.Rejected]) -> None:
+def test_rejections_can_be_pickled(kind: type[errors.Rejected]) -> None:
     """A rejection can be copied and pickled, as httpx's own exceptions can."""
     error = kind("busy", 1.5)
     for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
@@ -20,7 +20,7 @@ def test_rejections_travel(kind: type[errors.Rejected]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/drop", "/hang", "/large/11", "/undecodable", "http://a.b"])
-async def test_errors_of_calls_travel(upstream: Upstream, path: str) -> None:
+async def test_errors_of_calls_can_be_pickled(upstream: Upstream, path: str) -> None:
     """The exception of a call can be pickled, together with its request."""
     async with client_for(upstream, total_timeout_s=0.2, max_response_bytes=10) as client:
         with pytest.raises(httpx.HTTPError) as caught:

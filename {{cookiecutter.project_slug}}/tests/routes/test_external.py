@@ -4,7 +4,7 @@ import pytest
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import service_for, serving
+from ..service import serve, service_for
 from ..upstream import Upstream
 
 
@@ -36,7 +36,7 @@ async def test_other_urls_are_rejected(
 async def test_allowed_origins(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """APP_EXTERNAL_ALLOWED_ORIGINS adds origins; without any upstream, a URL is required."""
     monkeypatch.setenv("APP_EXTERNAL_ALLOWED_ORIGINS", f"https://a.example, {upstream.url}")
-    async with serving(create_app(Settings(upstreams={}))) as service:
+    async with serve(create_app(Settings(upstreams={}))) as service:
         answer = await service.get("/external", params={"url": upstream.url})
         nowhere = await service.get("/external")
 
@@ -115,7 +115,7 @@ async def test_upstreams_of_one_host(upstream: Upstream) -> None:
             "external_allowed_origins": [upstream.url],
         }
     )
-    async with serving(create_app(settings)) as service:
+    async with serve(create_app(settings)) as service:
         for path in ("one/x", "two/x", "two", "two?x=1"):
             await service.get("/external", params={"url": f"{upstream.url}/echo/{path}"})
         await service.get("/external")

@@ -5,7 +5,7 @@ from fastapi import Request
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client.dependencies import clients_of
 
-from ..service import calling, service_for, serving, settings_for
+from ..service import client_of, serve, service_for, settings_for
 from ..upstream import Upstream
 
 
@@ -43,9 +43,9 @@ async def test_not_ready_before_and_after(upstream: Upstream) -> None:
     async def drain(request: Request) -> None:
         await clients_of(request).drain(1)
 
-    async with calling(app) as service:
+    async with client_of(app) as service:
         starting = await service.get("/readyz")
-    async with serving(app) as service:
+    async with serve(app) as service:
         await service.get("/drain")
         draining = await service.get("/readyz")
 
@@ -64,7 +64,7 @@ async def test_not_ready_with_a_closed_client(upstream: Upstream, name: str) -> 
         stack = {"default": clients.default, **clients.upstreams}[name]
         await httpx.AsyncClient.aclose(stack.client)
 
-    async with serving(app) as service:
+    async with serve(app) as service:
         await service.get("/close")
         closed = await service.get("/readyz")
 

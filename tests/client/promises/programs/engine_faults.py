@@ -24,7 +24,7 @@ from hostile import (
 )
 from my_service.http_client.transport.pool import PoolTransport
 from my_service.settings import HTTPSettings
-from tests.upstream import Seen, Upstream
+from tests.upstream import ReceivedRequest, Upstream
 
 TIMEOUT_S = 1
 SMALL = b"order"
@@ -44,7 +44,7 @@ class BrokenBodies(Upstream):
     """Breaks off in the middle of a body, too."""
 
     async def _answer(
-        self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: ReceivedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         if request.target not in PARTS:
             return await super()._answer(request, reader, writer)

@@ -5,7 +5,7 @@ from typing import Annotated
 import {{ cookiecutter.__httpx }}
 from fastapi import Depends
 
-from .dependencies import default, upstream
+from .dependencies import default_client, upstream
 
 __all__ = [
     "HTTPClient",
@@ -15,7 +15,7 @@ __all__ = [
     "upstream",
 ]
 
-HTTPClient = Annotated[httpx.AsyncClient, Depends(default)]
+HTTPClient = Annotated[httpx.AsyncClient, Depends(default_client)]
 {% for upstream in cookiecutter.upstreams | parse_upstreams %}
 {{ upstream.alias }} = Annotated[httpx.AsyncClient, Depends(upstream({{ upstream.name | python_string }}))]
 {% endfor %}

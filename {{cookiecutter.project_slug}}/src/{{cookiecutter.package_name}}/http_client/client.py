@@ -11,17 +11,17 @@ import {{ cookiecutter.__httpx }}
 from ..settings import HTTPSettings, UpstreamSettings
 from . import immutable
 from .auth import AUTH
-from .layers.call_scope import Bounds, bounds
+from .layers.call_scope import SendOptions, send_options
 from .layers.response_limit import ACCEPT_ENCODING
 
 # Parsing a URL takes httpx 30 µs, so recent short ones are cached.
 _LONG = 1024
-_parsed = lru_cache(256)(httpx.URL)
+_parse = lru_cache(256)(httpx.URL)
 
 
-def parsed_url(url: str) -> httpx.URL:
+def parse_url(url: str) -> httpx.URL:
     """Parse a URL; raises httpx.InvalidURL."""
-    return _parsed(url) if len(url) <= _LONG else httpx.URL(url)
+    return _parse(url) if len(url) <= _LONG else httpx.URL(url)
 
 
 class ManagedClient(httpx.AsyncClient):
@@ -61,7 +61,7 @@ class ManagedClient(httpx.AsyncClient):
         self._cookies = immutable.Cookies()
         self._timeout = immutable.Timeout(self.timeout)
         self._event_hooks = immutable.EventHooks(self.event_hooks)
-        self._merged = lru_cache(256)(super()._merge_url)
+        self._merge_cached = lru_cache(256)(super()._merge_url)
         self._now = asyncio.get_running_loop().time
         self._total_timeout_s = settings.total_timeout_s
         self._is_shared = True
@@ -77,7 +77,7 @@ class ManagedClient(httpx.AsyncClient):
     def _merge_url(self, url: httpx.URL | str) -> httpx.URL:
         # httpx parses the URL, joins it to the base URL and parses the result.
         if isinstance(url, str) and len(url) <= _LONG:
-            return self._merged(url)
+            return self._merge_cached(url)
         return super()._merge_url(url)
 
     async def send(
@@ -88,12 +88,12 @@ class ManagedClient(httpx.AsyncClient):
                 "The HTTP client is closed, because its application has ended. Ask for a client "
                 "in each handler, or open clients of your own with open_clients()."
             )
-        outer = bounds.get()
-        bounds.set(Bounds(self._now() + self._total_timeout_s, stream))
+        outer = send_options.get()
+        send_options.set(SendOptions(self._now() + self._total_timeout_s, stream))
         try:
             response = await super().send(request, stream=stream, **options)
         finally:
-            bounds.set(outer)
+            send_options.set(outer)
         if not stream:
             # httpx's stream and response reference each other, which would keep the body alive
             # until the next garbage collection.

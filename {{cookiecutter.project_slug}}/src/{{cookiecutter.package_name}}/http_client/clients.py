@@ -1,4 +1,4 @@
-"""Opens the clients with the application, and drains and closes them with it."""
+"""Opens, drains and closes the clients with the application."""
 
 import asyncio
 import logging
@@ -56,7 +56,7 @@ class Clients:
             async with asyncio.timeout(grace_s):
                 while any(limit.in_flight for limit in limits):  # one call may begin another
                     for limit in limits:
-                        await limit.idle()
+                        await limit.wait_until_idle()
         except TimeoutError:
             log.warning("closing clients with calls in flight", extra={"grace_s": grace_s})
 

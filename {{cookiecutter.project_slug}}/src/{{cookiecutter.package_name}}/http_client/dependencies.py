@@ -1,4 +1,4 @@
-"""How handlers get their clients: by the name of an upstream, or the default one."""
+"""Dependencies that give handlers their clients."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -38,6 +38,6 @@ def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
     return client
 
 
-async def default(connection: HTTPConnection) -> httpx.AsyncClient:
+async def default_client(connection: HTTPConnection) -> httpx.AsyncClient:
     """Give the shared client without a base URL; it exists even without upstreams."""
     return clients_of(connection).default.client

@@ -1,4 +1,4 @@
-"""What the client's exceptions share. Each subclasses an httpx exception, which callers catch."""
+"""The base of the client's exceptions, which subclass httpx's, and texts of transport errors."""
 
 import contextlib
 import math
@@ -11,13 +11,16 @@ class ProblemType(NamedTuple):
     """How problems.py answers an exception (RFC 9457)."""
 
     status: int
-    name: str
+    kind: str
     """A stable identifier that programs can compare."""
     detail: str
 
 
 class Rejected(httpx.TransportError):
-    """The call was rejected before sending; another may succeed after ``retry_after_s`` seconds."""
+    """The attempt was rejected before it was sent.
+
+    A later call may succeed after ``retry_after_s`` seconds.
+    """
 
     problem: ClassVar[ProblemType]
 
@@ -28,7 +31,10 @@ class Rejected(httpx.TransportError):
 
 
 class StaleConnection(Exception):
-    """A kept connection ended before anything of the response arrived; ``error`` is httpx's."""
+    """A kept connection ended before any of the response arrived.
+
+    Internal to the transport and send.py: ``error`` is what the caller gets.
+    """
 
     def __init__(self, error: httpx.TransportError) -> None:
         super().__init__()
@@ -49,21 +55,21 @@ _MESSAGES: dict[type[httpx.TransportError], str] = {
 }
 
 
-def translate_error(kind: type[httpx.TransportError], error: BaseException) -> httpx.TransportError:
+def translate_error(into: type[httpx.TransportError], error: BaseException) -> httpx.TransportError:
     """Return a transport's error as httpx's, with the operating system's reason if there is one.
 
     Raise it ``from None``: a traceback would show the original error, and so the URL.
     """
-    message = _MESSAGES.get(kind, "the call failed")
+    message = _MESSAGES.get(into, "the call failed")
     reason = ""
     cause: BaseException | None = error
     seen: set[BaseException] = set()  # causes may form a circle
-    while cause and cause not in seen and not issubclass(kind, httpx.TimeoutException):
+    while cause and cause not in seen and not issubclass(into, httpx.TimeoutException):
         if isinstance(cause, OSError) and cause.strerror:  # the innermost is the system's own
             reason = f": {cause.strerror}"
         seen.add(cause)
         cause = cause.__cause__ or cause.__context__
-    return kind(message + reason)
+    return into(message + reason)
 
 
 def upstream_of(failure: Exception) -> str | None:

@@ -63,7 +63,7 @@ class Cookies(httpx.Cookies):
         vars(self)["jar"] = _Jar()
 
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Ignore them, which also saves the 40 µs that httpx spends parsing."""
+        """Ignore the response's cookies, which also saves the 40 µs that httpx spends parsing."""
 
     def __bool__(self) -> bool:
         return False  # httpx evaluates it for each call, and would search the jar

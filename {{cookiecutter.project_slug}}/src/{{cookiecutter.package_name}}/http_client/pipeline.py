@@ -1,4 +1,4 @@
-"""What a call passes through, in order: open this file first."""
+"""The layers of a call, in order: open this file first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +46,7 @@ def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransp
     base_url = httpx.URL(str(http.base_url)) if isinstance(http, UpstreamSettings) else None
     limit = ConcurrencyLimit(http.max_connections, http.pool_timeout_s)
 
+    # The outermost first; CallScope, below, encloses them all.
     layers: list[Layer | None] = [
         CallLog(),
 {% if cookiecutter.telemetry %}

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.types import Send
 
-from ..http_client.client import parsed_url
+from ..http_client.client import parse_url
 from ..http_client.dependencies import clients_of
 from ..http_client.layers.origin_guard import URLNotAllowed
 from ..problems import RESPONSES
@@ -24,16 +24,16 @@ Target = Annotated[str | None, Query(description="Defaults to the first upstream
 
 
 class UpstreamResponse(BaseModel):
-    """The upstream's response. Its status is data: a 404 or 503 is no failure of this service."""
+    """The upstream's response. Its status is data: a 404 or 503 is not this service's failure."""
 
     result: str
     status: int
 
 
 @router.get("/external")
-async def external(caller: Request, url: Target = None) -> UpstreamResponse:
+async def external(request: Request, url: Target = None) -> UpstreamResponse:
     """Call a URL at one of the configured upstreams."""
-    client, target = _allowed(caller, url)
+    client, target = _choose_client(request, url)
     # Redirects are returned, not followed: the upstream must not choose where this service connects.
     response = await client.get(target, follow_redirects=False)
     # UTF-7 can encode lone surrogates, which JSON cannot.
@@ -42,20 +42,20 @@ async def external(caller: Request, url: Target = None) -> UpstreamResponse:
 
 
 @router.get("/external/stream", response_class=StreamingResponse)
-async def stream(caller: Request, url: Target = None) -> Response:
+async def stream(request: Request, url: Target = None) -> Response:
     """Call a URL and relay its response, of any size, as it arrives."""
-    return _Relay(*_allowed(caller, url))
+    return _Relay(*_choose_client(request, url))
 
 
-def _allowed(caller: Request, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
-    clients = clients_of(caller)
+def _choose_client(request: Request, url: str | None) -> tuple[httpx.AsyncClient, httpx.URL]:
+    clients = clients_of(request)
     if url is None:
         first = next(iter(clients.upstreams.values()), None)
         if first is None:
             raise URLNotAllowed("there is no upstream, so a URL is needed")
         assert first.base_url is not None
         return first.client, first.base_url
-    target = parsed_url(url)
+    target = parse_url(url)
     return clients.for_url(target), target
 
 

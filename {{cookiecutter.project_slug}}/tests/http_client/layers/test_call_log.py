@@ -14,7 +14,7 @@ async def test_each_outcome_is_one_line(upstream: Upstream, logged: Logged) -> N
     """Success, failure, timeout, truncated body and cancellation are one line each."""
     async with client_for(upstream, read_timeout_s=0.05) as client:
         cancelled = asyncio.create_task(client.get("/gate"))
-        await upstream.busy()
+        await upstream.wait_for_calls()
         cancelled.cancel("s3cret")
         for path in ["/status/404?secret=1", "/garbage", "/hang", "/short"]:
             await asyncio.gather(client.get(path), return_exceptions=True)
@@ -51,7 +51,7 @@ async def test_secrets_are_not_logged(upstream: Upstream, caplog: pytest.LogCapt
                 await clients.default.client.get(secret)
             assert "s3cret" not in "".join(traceback.format_exception(failure.value))
 
-    # The service silences httpx's own loggers.
+    # In the service, httpx's own loggers log warnings only.
     lines = [str(vars(each)) for each in caplog.records if not each.name.startswith("httpx")]
     assert len(lines) > 3
     assert [line for line in lines if "s3cret" in line] == []

@@ -17,7 +17,7 @@ async def test_request_id_is_forwarded(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("location", ["http://xn--a.com/", "x:y", "%01"])
-async def test_location_that_is_no_url(client: httpx.AsyncClient, location: str) -> None:
+async def test_location_that_is_not_a_url(client: httpx.AsyncClient, location: str) -> None:
     """A redirect that is not followed is a response like any other, whatever its Location."""
     response = await client.get(f"/status/302?location={location}")
 

@@ -8,7 +8,7 @@ from {{ cookiecutter.package_name }}.http_client.layers.concurrency_limit import
 )
 from {{ cookiecutter.package_name }}.http_client.layers.timeouts import DeadlineExceeded
 
-from ...service import client_for, managed_for, service_for, settings_for
+from ...service import client_for, service_for, settings_for, stack_for
 from ...upstream import Upstream
 
 
@@ -16,7 +16,7 @@ async def test_never_more_than_max_connections(upstream: Upstream) -> None:
     """The upstream receives every call, but no more than MAX_CONNECTIONS concurrently."""
     async with client_for(upstream, max_connections=3, pool_timeout_s=30) as client:
         calls = [asyncio.create_task(client.get("/gate")) for _ in range(12)]
-        await upstream.busy(3)
+        await upstream.wait_for_calls(3)
         upstream.gate.set()
         answers = await asyncio.gather(*calls)
 
@@ -28,7 +28,7 @@ async def test_call_without_a_slot_is_rejected(upstream: Upstream) -> None:
     """A call that gets no slot within POOL_TIMEOUT_S is a 503 with Retry-After."""
     async with service_for(upstream, max_connections=1, pool_timeout_s=0.05) as service:
         held = asyncio.create_task(service.get("/external", params={"url": f"{upstream.url}/gate"}))
-        await upstream.busy()
+        await upstream.wait_for_calls()
         async with asyncio.timeout(5):
             rejected = await service.get("/external")
         upstream.gate.set()
@@ -54,7 +54,7 @@ async def test_saturated_upstream_slows_no_other(upstream: Upstream) -> None:
     """Each client has slots of its own."""
     async with open_clients(settings_for(upstream, max_connections=1)) as clients:
         held = asyncio.create_task(clients.upstreams["up"].client.get("/gate"))
-        await upstream.busy()
+        await upstream.wait_for_calls()
         answer = await clients.default.client.get(upstream.url)
         upstream.gate.set()
         await held
@@ -64,7 +64,7 @@ async def test_saturated_upstream_slows_no_other(upstream: Upstream) -> None:
 
 async def test_streamed_response_keeps_its_slot(upstream: Upstream) -> None:
     """A call holds its slot until its body is closed, whether it was read to the end or not."""
-    async with managed_for(upstream, max_connections=1, pool_timeout_s=0.05) as up:
+    async with stack_for(upstream, max_connections=1, pool_timeout_s=0.05) as up:
         async with up.client.stream("GET", "/drip") as response:
             chunks = response.aiter_bytes()  # kept, because httpx2 closes what is dropped
             await anext(chunks)
@@ -78,7 +78,7 @@ async def test_streamed_response_keeps_its_slot(upstream: Upstream) -> None:
 @pytest.mark.parametrize("path", ["/gate", "/drip"])
 async def test_cancelled_calls_release_their_slot(upstream: Upstream, path: str) -> None:
     """After cancellations in every phase of a call, every slot is free again."""
-    async with managed_for(upstream, max_connections=5) as up:
+    async with stack_for(upstream, max_connections=5) as up:
         for number in range(40):
             call = asyncio.create_task(up.client.get(path))
             await asyncio.sleep(number / 8000)

@@ -10,7 +10,7 @@ from {{ cookiecutter.package_name }}.http_client.layers.base import Call
 from {{ cookiecutter.package_name }}.http_client.layers.streaming import StreamedBody
 from {{ cookiecutter.package_name }}.http_client.layers.timeouts import DeadlineExceeded
 
-from ...service import Logged, client_for, managed_for
+from ...service import Logged, client_for, stack_for
 from ...upstream import Upstream
 
 
@@ -59,8 +59,8 @@ async def test_call_ends_once(
     caller: Callable[[httpx.Response], Awaitable[None]],
     error: str,
 ) -> None:
-    """However the caller leaves a stream, it is one line and one released slot."""
-    async with managed_for(upstream) as up:
+    """However the caller leaves a stream, the call is logged once and its slot released once."""
+    async with stack_for(upstream) as up:
         with contextlib.suppress(asyncio.CancelledError, httpx.RemoteProtocolError):
             async with up.client.stream(method, path) as response:
                 await caller(response)
@@ -85,10 +85,10 @@ async def test_stream_ends_at_its_deadline(upstream: Upstream) -> None:
 
 async def test_abandoned_stream_is_closed(upstream: Upstream) -> None:
     """A body that nobody closes is closed when it is garbage."""
-    async with managed_for(upstream) as up, asyncio.timeout(5):
+    async with stack_for(upstream) as up, asyncio.timeout(5):
         await up.client.send(up.client.build_request("GET", "/drip"), stream=True)
         gc.collect()
-        await up.limit.idle()
+        await up.limit.wait_until_idle()
 
 
 async def test_stream_that_is_kept_is_closed() -> None:

@@ -18,7 +18,7 @@ from {{ cookiecutter.package_name }}.http_client.transport.tls import ssl_contex
 from {{ cookiecutter.package_name }}.settings import Settings
 
 from ...service import client_for, settings_for, streamed
-from ...upstream import Tunnel, Upstream
+from ...upstream import ConnectProxy, Upstream
 
 
 async def test_one_connection_serves_sequential_calls(
@@ -118,7 +118,7 @@ async def test_closing_a_body_twice_does_not_disturb_other_calls(
         await response.aread()
         body = response.stream
     call = asyncio.create_task(client.get("/gate"))
-    await upstream.busy()
+    await upstream.wait_for_calls()
     assert isinstance(body, httpx.AsyncByteStream)
     await body.aclose()
     upstream.gate.set()
@@ -221,7 +221,7 @@ def authority_for(directory: Path) -> tuple[ssl.SSLContext, Path]:
 async def test_proxy_of_the_environment(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
-    """TRUST_ENV makes HTTP_PROXY and NO_PROXY count."""
+    """With TRUST_ENV, HTTP_PROXY and NO_PROXY are honoured."""
     async with Upstream() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "user:gr%C3%BCn@"))
         async with client_for(upstream, trust_env=trusted) as client:
@@ -240,7 +240,7 @@ async def test_proxy_of_the_environment(
 async def test_tunnel_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """TLS goes through HTTPS_PROXY in one tunnel, whose CONNECT has the credentials."""
     context, bundle = authority_for(tmp_path)
-    async with Upstream(tls=context) as upstream, Tunnel() as proxy:
+    async with Upstream(tls=context) as upstream, ConnectProxy() as proxy:
         monkeypatch.setenv("https_proxy", f"http://user:pass@localhost:{proxy.port}")
         async with client_for(upstream, trust_env=True, ca_bundle=bundle) as client:
             bodies = [(await client.post("/", content=b"order")).status_code for _ in range(2)]

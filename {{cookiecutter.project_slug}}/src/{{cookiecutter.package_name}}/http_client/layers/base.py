@@ -1,4 +1,4 @@
-"""What every layer needs: the call that passes through it, and the layer inside it."""
+"""The base class of the layers, and the call that passes through them."""
 
 import asyncio
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Layer:
         return await self.inner.send(request, call)
 
     def gauges(self) -> dict[str, int | str]:
-        """Return what ``/readyz`` reports of this layer and those inside it."""
+        """Return the values of this layer and its inner layers for ``/readyz``."""
         return self.inner.gauges()
 
     async def __aenter__(self) -> Self:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 class CallLog(Layer):
     """Log each call when it ends, without anything that may be secret.
 
-    The upstream is logged by name, the path without its query.
+    Logs the upstream's name (for the default client, the host), and the path without its query.
     """
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:

@@ -15,25 +15,25 @@ from .base import Call, Layer
 from .streaming import StreamedBody
 
 
-class Bounds(NamedTuple):
-    """What all requests of one ``client.send`` share: redirects, and those of an ``httpx.Auth``."""
+class SendOptions(NamedTuple):
+    """Options of one ``client.send``, shared by its redirects and ``httpx.Auth`` requests."""
 
     deadline: float
     streamed: bool
 
 
-bounds: ContextVar[Bounds | None] = ContextVar("bounds", default=None)
+send_options: ContextVar[SendOptions | None] = ContextVar("send_options", default=None)
 
 
 class CallScope(httpx.AsyncBaseTransport):
-    """The transport that httpx sees: passes each request through the layers, as a Call."""
+    """The transport that httpx sees. Wraps each request in a Call."""
 
     def __init__(self, upstream: str | None, inner: Layer) -> None:
         self._upstream = upstream
         self.inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = Call(self._upstream, *(bounds.get() or Bounds(math.inf, streamed=False)))
+        call = Call(self._upstream, *(send_options.get() or SendOptions(math.inf, streamed=False)))
         request.extensions = {**request.extensions, "call": call}
         if (own_id := request_id.get()) is not None:
             request.headers.setdefault("X-Request-ID", own_id)
@@ -47,7 +47,7 @@ class CallScope(httpx.AsyncBaseTransport):
             response.stream = StreamedBody(request, response, call)
         else:
             call.end(None)
-            # httpx sets it only for bodies that it reads itself.
+            # httpx sets ``elapsed`` only for bodies that it reads itself.
             response.elapsed = timedelta(seconds=time.perf_counter() - started)
         if response.has_redirect_location and not _is_url(response, request.url.host):
             del response.headers["Location"]

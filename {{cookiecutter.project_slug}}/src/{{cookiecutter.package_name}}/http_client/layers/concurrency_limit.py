@@ -41,7 +41,7 @@ class ConcurrencyLimit(Layer):
         waiting = self._slots.statistics().tasks_waiting
         return {"in_flight": self.in_flight, "waiting": waiting, **self.inner.gauges()}
 
-    async def idle(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Return when no call is in flight."""
         while self.in_flight:
             self._idle.clear()

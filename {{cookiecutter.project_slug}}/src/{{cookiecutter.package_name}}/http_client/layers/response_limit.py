@@ -78,7 +78,7 @@ class _Decoded(httpx.AsyncByteStream):
 
 
 def has_body(request: httpx.Request, response: httpx.Response) -> bool:
-    """Whether there can be one (RFC 9110, 6.4.1)."""
+    """Whether the response can have a body (RFC 9110, 6.4.1)."""
     return request.method != "HEAD" and response.status_code not in {204, 304}
 
 
@@ -104,7 +104,7 @@ async def _decode(chunks: AsyncIterable[bytes], coding: str) -> AsyncIterator[by
     begun = ended = False
     data = b""
     try:
-        # In pieces, because each gzip member copies what follows it.
+        # In small pieces, because zlib copies the rest of its input after each gzip member.
         async for chunk in _split(chunks):
             data = b"" if ended else data + chunk
             pending = bool(data)
@@ -138,7 +138,7 @@ async def _split(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
 
 
 def _wbits(coding: str, start: bytes) -> int:
-    """Return zlib's format for data in this coding that starts so."""
+    """Return the ``wbits`` for this coding and these first bytes."""
     if coding != "deflate":
         return zlib.MAX_WBITS | 16  # with a gzip header
     # zlib by the standard (RFC 9110, 8.4.1.2), but often raw in practice.

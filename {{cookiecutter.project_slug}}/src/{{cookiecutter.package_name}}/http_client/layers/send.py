@@ -14,7 +14,7 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QU
 class Send(Layer):
     """Send the request; once more, immediately, if the server had closed an idle connection.
 
-    This is connection management (RFC 9112, 9.3.1). It counts as an attempt, and happens only at
+    This is connection management (RFC 9112, 9.3.1). It counts as an attempt, and happens only on
     the first one.
     """
 

@@ -12,7 +12,7 @@ from .base import Call
 from .response_limit import has_body
 from .timeouts import DeadlineExceeded
 
-# Any reader has had its exception by then, so a body still open has been abandoned.
+# By then any reader has received its exception, so a body still open has been abandoned.
 _ABANDONED_AFTER_S = 1
 
 

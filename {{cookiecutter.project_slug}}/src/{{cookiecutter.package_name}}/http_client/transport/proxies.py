@@ -1,4 +1,4 @@
-"""The proxies that the environment names."""
+"""Proxies from environment variables."""
 
 import contextlib
 from functools import cache
@@ -24,5 +24,5 @@ class EnvironmentProxies:
         if proxy is None:
             return None
         if not proxy.startswith(("http://", "https://")):
-            raise httpx.ProxyError("the environment names a proxy that is neither http nor https")
+            raise httpx.ProxyError("unsupported proxy scheme: use http:// or https://")
         return self._proxy(proxy)

@@ -1,7 +1,7 @@
 """Checks each request before a transport sends it, so that every transport rejects the same ones.
 
-A server that reads another length than the client meant takes the rest of the body, or the next
-caller's request, for something else (RFC 9112, 11.2).
+A request whose length is ambiguous lets a server misread the next one (request smuggling; RFC
+9112, 11.2).
 """
 
 import errno
@@ -15,7 +15,8 @@ import {{ cookiecutter.__httpx }}
 from ..errors import translate_error
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-# Values without line breaks, and without blanks at their ends (RFC 9110, 5.5), each after a \0.
+# Values without line breaks and without leading or trailing whitespace (RFC 9110, 5.5), each
+# after a \0.
 _VALUES = re.compile(rb"(?:\0(?![ \t])[^\0\n\v\f\r]*+(?<![ \t]))*+")
 _TARGET = re.compile(rb"[!-~]+")
 _LENGTH = re.compile(rb"[0-9]{1,20}")  # h11 takes as many
@@ -29,7 +30,7 @@ class Checked(NamedTuple):
     headers: list[tuple[bytes, bytes]]
     """In the order to send: Host comes first (RFC 9110, 7.2)."""
     by_name: dict[bytes, bytes]
-    """The same by their names in lower case."""
+    """The same headers by lowercase name."""
     length: int | None
     """Its ``Content-Length``."""
 
@@ -45,11 +46,11 @@ def check(request: httpx.Request) -> Checked:
         raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://")
     method = request.method.encode("utf-8", "replace")
     if not _TOKEN.fullmatch(method) or method == b"CONNECT":
-        raise httpx.LocalProtocolError("invalid request: method")
+        raise _invalid("method")
     target = request.extensions.get("target", request.url.raw_path)  # RFC 9112, 3.2
     target = target.encode() if isinstance(target, str) else target
     if not request.url.raw_host or not _TARGET.fullmatch(target):
-        raise httpx.LocalProtocolError("invalid request: URL")
+        raise _invalid("URL")
     headers = request.headers.raw
     by_name = _check_headers(headers)
     length = _check_length(request, by_name)
@@ -58,42 +59,46 @@ def check(request: httpx.Request) -> Checked:
     return Checked(target, headers, by_name, length)
 
 
+def _invalid(reason: str) -> httpx.LocalProtocolError:
+    return httpx.LocalProtocolError(f"invalid request: {reason}")
+
+
 def _check_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     names = [name.lower() for name, _ in headers]
     values = [value for _, value in headers]
     joined = b"\0".join([b"", *values])
     if not all(names) or not _TOKEN.fullmatch(b"".join(names)):
-        raise httpx.LocalProtocolError("invalid request: header name")
+        raise _invalid("header name")
     if not _VALUES.fullmatch(joined) or joined.count(b"\0") != len(values):
-        raise httpx.LocalProtocolError("invalid request: header value")
+        raise _invalid("header value")
     if names.count(b"host") != 1:
-        raise httpx.LocalProtocolError("invalid request: one Host header is needed")
+        raise _invalid("must have exactly one Host header")
     if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
-        raise httpx.LocalProtocolError("invalid request: more than one length")
+        raise _invalid("more than one Content-Length or Transfer-Encoding")
     return dict(zip(names, values, strict=True))
 
 
 def _check_length(request: httpx.Request, headers: dict[bytes, bytes]) -> int | None:
     coding, announced = headers.get(b"transfer-encoding"), headers.get(b"content-length")
     if coding is not None and coding.lower() != b"chunked":
-        raise httpx.LocalProtocolError("invalid request: Transfer-Encoding must be chunked")
+        raise _invalid("Transfer-Encoding must be chunked")
     if announced is not None and not _LENGTH.fullmatch(announced):
-        raise httpx.LocalProtocolError("invalid request: Content-Length is not a number")
+        raise _invalid("Content-Length is not a number")
     length = None if announced is None else int(announced)
     if isinstance(request.stream, httpx.ByteStream):
         if coding is None and sum(map(len, request.stream)) != (length or 0):
-            raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
+            raise _invalid("Content-Length does not match the body")
     elif coding is None and length is None:
-        raise httpx.LocalProtocolError("invalid request: a body needs a length")
+        raise _invalid("a streamed body needs Content-Length or Transfer-Encoding")
     return length
 
 
 class RequestBody:
     """A request's body, in pieces of at most 64 KiB, so that each has the write timeout.
 
-    ``whole`` says whether all of it was taken, ``replayable`` whether it can be taken again, and
-    ``failure`` is what the caller's own generator raised. Raises httpx.LocalProtocolError at the
-    first byte past its ``Content-Length``, and at the end of a body that is shorter.
+    ``whole``: the body was read to its end. ``replayable``: it can be read again. ``failure``: the
+    exception of the caller's generator. Raises httpx.LocalProtocolError at the first byte past its
+    ``Content-Length``, and at the end of a body that is shorter.
     """
 
     def __init__(self, request: httpx.Request, checked: Checked) -> None:
@@ -103,7 +108,7 @@ class RequestBody:
         self._length = checked.length
         self.chunked = b"transfer-encoding" in checked.by_name
         self.replayable = isinstance(request.stream, httpx.ByteStream)
-        # HTTP/2 does not look at an empty one.
+        # An empty body counts as sent: a transport may never iterate it.
         self.whole = isinstance(request.stream, httpx.ByteStream) and not any(request.stream)
         self.failure: Exception | None = None
 
@@ -117,7 +122,7 @@ class RequestBody:
                 for start in range(0, len(chunk), _PIECE):
                     yield chunk[start : start + _PIECE]
             if self._length is not None and size != self._length:
-                raise httpx.LocalProtocolError("invalid request: Content-Length is not the body's")
+                raise _invalid("Content-Length does not match the body")
         except Exception as failure:
             self.failure = failure
             if self._call is not None:
@@ -126,7 +131,7 @@ class RequestBody:
         self.whole = True
 
 
-def unfinished() -> httpx.TransportError:
-    """Return the error for a success that arrived before the whole request was sent."""
+def incomplete_upload_error() -> httpx.TransportError:
+    """Return the error for a 2xx response that arrived before the request was sent completely."""
     reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     return translate_error(httpx.ReadError, reset)

@@ -1,4 +1,4 @@
-"""Sockets, and the look-up of the names that they connect to."""
+"""Opens sockets and resolves host names."""
 
 import asyncio
 import select
@@ -20,7 +20,7 @@ def open_socket(address: tuple[int, int, int, str, Any]) -> socket.socket:
 
 
 def is_readable(fileno: int) -> bool:
-    """Whether data or an end of file has arrived at a socket; asked of each idle connection."""
+    """Whether data or an end of file has arrived at a socket; checked for each idle connection."""
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([fileno], [], [], 0)[0])
     poll = select.poll()
@@ -28,14 +28,14 @@ def is_readable(fileno: int) -> bool:
     return bool(poll.poll(0))
 
 
-class Names:
+class Resolver:
     """Looks up the names of one client's hosts, in threads of its own.
 
     The event loop's threads are few and shared: look-ups that hang would delay every client.
     """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix="names")
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="resolver")
 
     async def look_up(self, host: str, port: int) -> list[AddressInfo]:
         """Return the host's addresses, as ``socket.getaddrinfo`` does; raises OSError."""
@@ -47,7 +47,7 @@ class Names:
 
 
 class ConnectionInfo:
-    """httpx's extension ``network_stream`` of a response, without reading and writing.
+    """httpx's extension ``network_stream``, reduced to ``get_extra_info``.
 
     The connection may already carry another caller's exchange.
     """

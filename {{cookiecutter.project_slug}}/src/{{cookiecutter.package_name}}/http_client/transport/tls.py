@@ -1,4 +1,4 @@
-"""Which certificate authorities to trust."""
+"""TLS: the certificate authorities to trust."""
 
 import ssl
 from functools import cache
