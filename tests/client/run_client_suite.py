@@ -94,7 +94,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "client/test_client.py::test_raw_client_header",
         "test_asgi.py::test_asgi_headers",
     ),
-    "The library's own log is off": (
+    "The library's INFO and DEBUG logs are off": (
         "test_utils.py::test_logging_redirect_chain",
         "test_utils.py::test_logging_request",
     ),

@@ -437,8 +437,8 @@ def test_the_documented_sizes_are_those_in_the_files(bake: Bake, features: str) 
         f"finish their calls, in {leaving:.0f} s at most.",
         f"In the example overlay it is {pods_there}{workers} x {calls_there} = "
         f"{pods_there * calls_there}.",
-        f"| 200 concurrent calls | `APP_UPSTREAMS__<NAME>__MAX_CONNECTIONS={200 // pods}`,",
-        f"for each of {pods} pods |",
+        f"| 200 concurrent calls | `APP_UPSTREAMS__<NAME>__MAX_CONNECTIONS={200 // pods}` "
+        f"(200 / {pods} pods) |",
         f"by default {mebibytes:.0f} MiB",
         f"The memory limit is {container['resources']['limits']['memory']};",
     ):

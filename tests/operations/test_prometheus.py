@@ -36,8 +36,8 @@ def project(bake: Bake) -> Project:
 
 def configuration(project: Project) -> dict[str, Any]:
     """Return the Prometheus configuration of the README."""
-    _, watch = project.read("README.md").split("\n## Watch\n")
-    (text,) = re.findall(r"```yaml\n(.*?)```", watch, re.DOTALL)
+    _, monitor = project.read("README.md").split("\n## Monitor\n")
+    (text,) = re.findall(r"```yaml\n(.*?)```", monitor, re.DOTALL)
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 

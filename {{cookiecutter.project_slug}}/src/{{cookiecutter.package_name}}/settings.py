@@ -1,4 +1,4 @@
-"""Reads the environment: the only module that does."""
+"""Reads the service's own settings, from ``APP_`` variables and ``.env``."""
 
 {% if "rate_limit" in cookiecutter.features %}
 import importlib.util
@@ -114,9 +114,9 @@ class HTTPSettings(BaseModel):
     write_timeout_s: Seconds = 10
     """Longest wait for the upstream to take a chunk of the request, in seconds."""
     pool_timeout_s: Seconds = 1
-    """Longest wait for a free connection, in seconds; short, so that overload sheds early."""
+    """Longest wait for a slot, in seconds; short, so that overload is shed early."""
     attempt_timeout_s: Seconds | None = 10
-    """From sending a request to the response's headers, in seconds, for each attempt."""
+    """Each attempt, from connecting to the response's headers, in seconds."""
     total_timeout_s: Seconds = 30
     """The whole call, in seconds: waiting for a slot, all attempts and the body."""
     max_connections: Annotated[int, Field(gt=0)] = 100
@@ -126,7 +126,7 @@ class HTTPSettings(BaseModel):
     max_response_bytes: Annotated[int, Field(gt=0)] | None = 10 * 1024 * 1024
     """Largest response body, received or decompressed, in bytes."""
     follow_redirects: bool = False
-    """Off: with redirects, the upstream chooses where this service connects."""
+    """Whether to follow redirects: an upstream's at its origin, the default client's anywhere."""
     trust_env: bool = False
     """Whether to honour HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."""
     ca_bundle: Annotated[FilePath, AfterValidator(_check_certificates)] | None = None
@@ -134,13 +134,13 @@ class HTTPSettings(BaseModel):
 {% if "retry" in cookiecutter.features %}
 
     max_attempts: Annotated[int, Field(gt=0)] = 3
-    """Maximum attempts per call, the first included; 1 disables retries."""
+    """Maximum attempts per call, the first included; 1 retries only on a stale connection."""
     backoff_base_s: Seconds = 0.2
     """Upper bound of the first random wait before a retry, in seconds; it doubles each time."""
     backoff_max_s: Seconds = 2
     """Upper bound of every random wait before a retry, in seconds."""
     retry_budget: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Retries per call on average, besides one a second; more would overload the upstream."""
+    """Retry budget: retries per call on average, plus one per second."""
 {% endif %}
 {% if "circuit_breaker" in cookiecutter.features %}
 
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     """A Redis through which processes share a RATE_LIMIT, such as redis://host:6379/0."""
 {% endif %}
     http: HTTPSettings = HTTPSettings()
-    """For every client."""
+    """Defaults of every client."""
     upstreams: dict[Name, UpstreamSettings] = {}
     """By name; their fields override those of ``http``."""
 
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
 
 def describe_errors(error: ValidationError | SettingsError) -> list[str]:
     """Return one line for each invalid setting, with its variable and without its value."""
-    if isinstance(error, SettingsError):  # which says: error parsing value for field "…"
+    if isinstance(error, SettingsError):  # its message: error parsing value for field "…"
         _, field, *_ = str(error).split('"')
         return [f"APP_{field.upper()}…: is not valid JSON"]
     return [f"{_variable(problem)}: {problem['msg']}" for problem in error.errors()]
