@@ -177,7 +177,7 @@ class ServiceModules:
 
 @dataclass(frozen=True)
 class Received:
-    """What a caller has of a response."""
+    """The caller's view of a response."""
 
     status: int
     answer_to: str
@@ -215,7 +215,7 @@ class Exploration:
         clients = loop.run_until_complete(
             self.opened.enter_async_context(service.clients.open_clients(chosen))
         )
-        self.managed = clients.upstreams["upstream"]
+        self.stack = clients.upstreams["upstream"]
         self.made = 0
         self.pending: list[PendingCall] = []
         self.faults = 0
@@ -253,7 +253,7 @@ class Exploration:
         return call
 
     async def perform(self, method: str, target: str, reader: str) -> Received:
-        client = self.managed.client
+        client = self.stack.client
         content = target.encode() if method == "POST" else None
         request = client.build_request(method, target, content=content)
         response = await client.send(request, stream=reader != "reads")
@@ -357,8 +357,8 @@ class Exploration:
     def everything_ends(self) -> None:
         """The upstream answers what is left: every call ends, and every slot is free."""
         self.until(self.nothing_is_pending)
-        self.until(lambda: self.managed.gauges()["in_flight"] == 0)
-        assert self.managed.gauges()["waiting"] == 0, "a caller waits, and no call is in flight"
+        self.until(lambda: self.stack.gauges()["in_flight"] == 0)
+        assert self.stack.gauges()["waiting"] == 0, "a caller waits, and no call is in flight"
 
     def nothing_is_pending(self) -> bool:
         self.upstream.go_on()
@@ -376,7 +376,7 @@ class Exploration:
             before = len(self.upstream.peers)
             self.everything_ends()
         connected = self.upstream.count("idle")
-        assert self.managed.gauges()["open_connections"] == connected, "a connection was lost"
+        assert self.stack.gauges()["open_connections"] == connected, "a connection was lost"
         assert connected == self.slots, "connections were left over"
 
     def close(self) -> None:
@@ -506,7 +506,7 @@ def test_rare_orders_break_no_promise(
     new_loop: Callable[[], asyncio.AbstractEventLoop],
     order: str,
 ) -> None:
-    """Chance draws these orders rarely, and each is one that an engine can get wrong."""
+    """Chance draws these orders rarely, and each is one that a transport can get wrong."""
     explore(service, unraisable, new_loop(), 1, RARE[order])
 
 
