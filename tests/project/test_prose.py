@@ -21,6 +21,7 @@ WORDS = {
     r"impatien(?:t|ce)|patien(?:t|ce)": "wait timeout, deadline",
     r"troubles?": "error, reason, fault",
     r"engines?(?!\.py)": "transport",
+    r"silence": "read timeout, no response",
 }
 PATTERNS = {
     re.compile(rf"(?<![^\W_])(?:{word.replace(' ', '[ _]')})(?![^\W_])", re.IGNORECASE): instead
