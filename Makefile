@@ -24,7 +24,7 @@ PARALLEL := --numprocesses $(shell echo $$(($(CORES) < 4 ? $(CORES) + 1 : 4))) -
 
 export PATH := $(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := $(CACHE)/mypy
-# uv trusts what pip trusts: a company's own certificate authority, too.
+# Like pip, uv should trust a company's own certificate authority.
 export UV_SYSTEM_CERTS ?= 1
 unexport VIRTUAL_ENV
 
@@ -61,8 +61,14 @@ diff: $(VENV)/ready ## Show what the working directory changes in a project; ANS
 	@cookiecutter . --no-input --accept-hooks no -o $(CACHE)/diff/after $(ANSWERS)
 	@cd $(CACHE)/diff && git --no-pager diff --no-index --stat --patch before after || test $$? -eq 1
 
+.PHONY: suite
+suite: $(VENV)/ready ## Run httpx's own tests over the managed client; HTTPX=../httpx, a clone
+	@test -n "$(HTTPX)" || { echo "Set HTTPX to a clone of httpx or httpx2: make suite HTTPX=../httpx"; exit 1; }
+	@for transport in aiohttp httpcore; do echo "On $$transport:" && \
+		python -m tests.client.run_client_suite "$(HTTPX)" --transport $$transport || exit 1; done
+
 .PHONY: survival
-survival: $(VENV)/ready ## Compare which faults a plain shared client and the service survive
+survival: $(VENV)/ready ## Compare what a plain shared client and the service survive
 	@python benchmarks/survival.py
 
 .PHONY: bench

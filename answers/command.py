@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 from cookiecutter.config import get_user_config  # type: ignore[import-untyped]
 
-from .questions import QUESTIONS, typed
+from .questions import QUESTIONS, as_typed
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Command:
         """Write this command for a terminal, with these options and answers."""
         words = [*self.words, *options]
         if self.json_option:
-            return quoted([*words, self.json_option, json.dumps(answers, ensure_ascii=False)])
-        return quoted([*words, *(f"{name}={typed(value)}" for name, value in answers.items())])
+            return quote([*words, self.json_option, json.dumps(answers, ensure_ascii=False)])
+        return quote([*words, *(f"{name}={as_typed(value)}" for name, value in answers.items())])
 
 
-def quoted(words: list[str]) -> str:
-    """Join words, quoted for the shell of this machine."""
+def quote(words: list[str]) -> str:
+    """Quote words for the shell of this machine, and join them."""
     if os.name != "nt":
         return shlex.join(words)
     return " ".join(
@@ -144,4 +144,4 @@ def destination(answers: Mapping[str, object]) -> str:
     parent = command.output_dir if command else answers.get("_output_dir")
     if parent is None:
         return ""
-    return quoted([str(PurePath(str(parent), str(answers["project_slug"])))])
+    return quote([str(PurePath(str(parent), str(answers["project_slug"])))])

@@ -10,16 +10,16 @@ from cookiecutter.exceptions import FailedHookException  # type: ignore[import-u
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-from .checks import COPY, check, check_command_line, error_message
 from .command import cookiecutter_context, destination, replays
-from .filters import escaped, markdown_text, python_string, toml_string
+from .entry_points import COPY, check, check_command_line, error_message
+from .filters import escape_python, markdown_text, python_string, toml_string
 from .names import default_package, default_slug
 from .questions import CONFIGURATION, PROJECT_DIRECTORY
 from .upstreams import parse_upstreams
 
 FILTERS = (
     *(default_slug, default_package, check, error_message, destination),
-    *(parse_upstreams, python_string, toml_string, markdown_text, escaped),
+    *(parse_upstreams, python_string, toml_string, markdown_text, escape_python),
 )
 # Every text of cookiecutter.json that may be rendered while cookiecutter asks.
 OWN_TEMPLATES = {
@@ -58,7 +58,9 @@ class AnswerRules(Extension):
         self.answers_are_data = True
         context = cookiecutter_context()
         if context and replays(context):  # A complete replay file has this answer, too.
-            message = "The replay file is missing answers. Run again without --replay."
+            message = (
+                "The replay file is missing answers. Run again without --replay or --replay-file."
+            )
             raise FailedHookException(message)
         check_command_line()
         return ""

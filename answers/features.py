@@ -1,4 +1,4 @@
-"""The optional parts of a service, of which an answer lists those that it has."""
+"""The optional features, and the check of the answer that lists them."""
 
 from .problems import EntryError
 from .spelling import closest, plain

@@ -1,10 +1,10 @@
-"""How an answer is written into a file: as Python, TOML, YAML or Markdown."""
+"""Filters that write an answer as Python, TOML, YAML or Markdown."""
 
 import re
 
 
-def escaped(text: str) -> str:
-    """Return this text as it is written between the quotes of a Python literal, in ASCII.
+def escape_python(text: str) -> str:
+    """Escape text for the inside of a Python literal with double quotes, in ASCII.
 
     For the hooks, because importing `json` there doubles their time.
     """

@@ -18,7 +18,8 @@ WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(10)
 }
 COMMANDS = {"activate", "deactivate", "pip", "pip3", "python", "python3"}
-# The modules and distributions that some generated project installs; a test keeps them complete.
+# The modules and distributions that some generated project installs (a test keeps them complete),
+# and names that tools commonly install.
 DEPENDENCIES = _words(
     """
     aiohappyeyeballs aiohttp aiosignal annotated_doc annotated_types anyio ast_serialize

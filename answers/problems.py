@@ -1,10 +1,10 @@
-"""What is wrong with an answer, and the report that lists all of it."""
+"""Problems of answers, and their report."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .questions import typed
+from .questions import as_typed
 
 SHOWN_LIMIT = 60
 LEAVE_OUT = "leaving it out"
@@ -21,7 +21,7 @@ class Problem:
     fixes: Mapping[str, object]
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.reason} (got {shown(self.got)}). Try: {self.suggestion}"
+        return f"{self.field}: {self.reason} (got {show(self.got)}). Try: {self.suggestion}"
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class EntryError:
     suggestion: str | None
 
 
-def shown(answer: object) -> str:
+def show(answer: object) -> str:
     """Write an answer for a terminal: short, on one line, without invisible characters.
 
     Terminals and CI logs are kept, so the credentials in a URL are not repeated.
     """
     if not isinstance(answer, str):
-        return f"{typed(answer)[:SHOWN_LIMIT]}, a {type(answer).__name__}"
+        return f"{as_typed(answer)[:SHOWN_LIMIT]}, a {type(answer).__name__}"
     text = re.sub(r"(//|=(?!\w+://))[^,]*@", r"\1***@", answer)
     return repr(text) if len(text) <= SHOWN_LIMIT else f"{text[:SHOWN_LIMIT]!r} and so on"
 

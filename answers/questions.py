@@ -1,4 +1,4 @@
-"""The questions of cookiecutter.json, and what an answer that was not given is."""
+"""The questions of cookiecutter.json, and their defaults."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ QUESTIONS = {name: value for name, value in CONFIGURATION.items() if not name.st
 DERIVED = {"project_slug": "project_name", "package_name": "project_slug"}
 
 
-def typed(answer: object) -> str:
+def as_typed(answer: object) -> str:
     """Write an answer as it is typed on the command line."""
     return str(answer).lower() if isinstance(answer, bool) else str(answer)
 
@@ -33,12 +33,12 @@ def default(name: str, answers: Mapping[str, object]) -> object:
     """Return the default of a question, given the answers before it."""
     if name in DERIVED:
         derive = default_slug if name == "project_slug" else default_package
-        return derive(typed(answers[DERIVED[name]]))
+        return derive(as_typed(answers[DERIVED[name]]))
     value = QUESTIONS[name]
     return value[0] if isinstance(value, list) else value
 
 
-def completed(given: Mapping[str, object]) -> dict[str, object]:
+def add_defaults(given: Mapping[str, object]) -> dict[str, object]:
     """Add the default of every question that has no answer."""
     answers: dict[str, object] = {}
     for name in QUESTIONS:

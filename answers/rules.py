@@ -1,13 +1,13 @@
-"""The rules that answers are checked by, and the answers that they suggest instead."""
+"""The rules for answers, and the corrections that they suggest."""
 
 from collections.abc import Callable, Iterator, Mapping
 
 from .features import check_features
 from .names import SLUG_LIMIT, default_package, default_slug, package_error, slug_error
 from .problems import LEAVE_OUT, EntryError, Problem
-from .questions import DERIVED, QUESTIONS, as_answer, completed, default, typed
+from .questions import DERIVED, QUESTIONS, add_defaults, as_answer, as_typed, default
 from .spelling import closest
-from .text import blank_error, cleaned, corrected_email, email_error, text_error
+from .text import blank_error, clean, corrected_email, email_error, text_error
 from .upstreams import check_upstreams
 
 # For each free text: what is wrong with it, and a similar one that is valid.
@@ -46,13 +46,13 @@ def _field_problems(field: str, answer: object) -> Iterator[Problem]:
     question = QUESTIONS[field]
     if isinstance(question, list):
         if answer not in question:
-            good = closest(typed(answer), question) or question[0]
+            good = closest(as_typed(answer), question) or question[0]
             yield _problem(field, f"is not one of {', '.join(question)}", answer, good)
     elif isinstance(question, bool):
         if not isinstance(answer, bool):
             yield _problem(field, "must be true or false", answer, question)
     elif not isinstance(answer, str):
-        yield _problem(field, "is not text", answer, corrected_text(field, typed(answer)))
+        yield _problem(field, "is not text", answer, corrected_text(field, as_typed(answer)))
     elif field in LISTS:
         corrected, errors = LISTS[field](answer)
         for error in errors:
@@ -74,23 +74,23 @@ def _conflicts(answers: Mapping[str, object]) -> Iterator[Problem]:
 
 
 def _problem(field: str, reason: str, got: object, good: object) -> Problem:
-    return Problem(field, reason, got, typed(good) or "leaving it empty", {field: good})
+    return Problem(field, reason, got, as_typed(good) or "leaving it empty", {field: good})
 
 
 def corrected_text(field: str, text: str) -> str:
     """Return a valid answer that keeps as much of this text as possible."""
-    text = cleaned(text)
+    text = clean(text)
     return LISTS[field](text)[0] if field in LISTS else TEXTS[field][1](text)
 
 
 def corrected_answers(answers: Mapping[str, object], problems: list[Problem]) -> dict[str, object]:
     """Return the answers to give again: corrected ones, and others that are not the default."""
-    answers = completed(answers)
+    answers = add_defaults(answers)
     given = {name: value for name, value in answers.items() if value != default(name, answers)}
     while problems:
         for problem in problems:
             given |= problem.fixes
-        problems = find_problems(completed(given))
+        problems = find_problems(add_defaults(given))
     return given
 
 
@@ -107,4 +107,4 @@ def _unknown(name: str, value: object) -> Problem:
     answer = as_answer(meant, value)
     for problem in find_problems({meant: answer}):
         answer = problem.fixes[meant]
-    return Problem(name, reason, value, f"{meant}={typed(answer)}", {meant: answer})
+    return Problem(name, reason, value, f"{meant}={as_typed(answer)}", {meant: answer})

@@ -1,4 +1,4 @@
-"""What a misspelled word was probably meant to be."""
+"""Finds the word that a misspelling meant."""
 
 import difflib
 import re

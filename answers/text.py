@@ -13,7 +13,7 @@ def _is_unsafe(character: str) -> bool:
 
 
 def text_error(text: str) -> str | None:
-    """Return why no question accepts this text, if so."""
+    """Return the reason why no question accepts this text, or None."""
     if any(map(_is_unsafe, text)):
         return "contains a control character, a line break or a bidirectional override"
     if re.search(r"\{[{%#]", text):
@@ -23,7 +23,7 @@ def text_error(text: str) -> str | None:
     return None
 
 
-def cleaned(text: str) -> str:
+def clean(text: str) -> str:
     """Remove from a text what `text_error` rejects."""
     text = "".join(character for character in text if not _is_unsafe(character))
     return re.sub(r"\{(?=[{%#])", "", text)[:TEXT_LIMIT]
@@ -41,11 +41,11 @@ def email_error(address: str) -> str | None:
 
 
 def corrected_email(address: str) -> str | None:
-    """Return the address in `Name <address>` without its blanks, if it is valid."""
+    """Return the address in `Name <address>` without its whitespace, if it is valid."""
     address = re.sub(r"^.*<|>.*$|\s", "", address)
     return None if email_error(address) else address
 
 
 def entries(text: str) -> list[str]:
-    """Split a list at its commas; blanks around an entry do not count."""
+    """Split a list at its commas, and strip the spaces around its entries."""
     return [entry.strip(" ") for entry in text.split(",")] if text.strip(" ") else []

@@ -58,14 +58,14 @@ def _url_error(url: str) -> str | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return "has a bad host or port in its URL"
+        return "has an invalid host or port in its URL"
     errors = {
         "needs a URL that starts with https:// or http://": not re.match("(?i)https?://", url),
         "has credentials in its URL, which belong in the settings": "@" in parts.netloc,
         "has a query or a fragment in its URL": "?" in url or "#" in url,
         "has no host in its URL": not parts.hostname,
-        "has a bad port in its URL": port == 0 or parts.netloc.endswith(":"),
-        "has a bad host in its URL": not _is_host(parts.hostname or ""),
+        "has an invalid port in its URL": port == 0 or parts.netloc.endswith(":"),
+        "has an invalid host in its URL": not _is_host(parts.hostname or ""),
         "has a character in its URL that must be percent-encoded": not re.fullmatch(
             r"\w+://[A-Za-z0-9._:[\]-]+(/([A-Za-z0-9._~/:@+-]|%[0-9A-Fa-f]{2})*)?", url
         ),

@@ -152,7 +152,7 @@ def report(results: dict[str, Any]) -> str:
     shares = ((name, f"{share:.0f}%") for name, share in results["share_of_own_time"].items())
     return "\n\n".join(
         [
-            "Processor time of a call. Each row adds one layer around those above it:",
+            "Processor time of a call. Each row after the third adds one layer:",
             table(["a call through", "µs", "added"], *rows),
             f"The whole client takes {full / bare:.2f} times as long as httpx on the transport, "
             f"and {full / client:.2f} times as long as the client with its innermost layer alone.",

@@ -1,4 +1,4 @@
-"""Which faults does a service survive: with a plain shared client, and as generated?
+"""Which situations does a service survive: with a plain shared client, and as generated?
 
 Both services run under uvicorn and give an upstream 5 seconds. They call the test server of the
 generated project, which misbehaves on request. The program prints a Markdown table of what it
@@ -82,7 +82,7 @@ async def two_bad_moments(stage: Stage) -> Verdict:
     return answer["status"] == 200, f"relays {answer['status']}"
 
 
-async def silence(stage: Stage) -> Verdict:
+async def no_response(stage: Stage) -> Verdict:
     """The upstream accepts the request and never responds: the caller gets an error within 7 s"""
     return await within_seven_seconds(stage, "/hang")
 
@@ -268,7 +268,7 @@ SCENARIOS: list[Scenario] = [
     many_calls,
     cut_keep_alive,
     two_bad_moments,
-    silence,
+    no_response,
     drip,
     bomb,
     short_body,
@@ -334,7 +334,7 @@ async def main() -> None:
         upstream = misbehaving_upstream(project)
         survived = Counter[str]()
         contenders = ("plain", "generated")
-        print("| Fault: expected result | Plain shared client | Generated service |")
+        print("| Situation: expected result | Plain shared client | Generated service |")
         print("|---|---|---|")
         for number, scenario in enumerate(SCENARIOS, 1):
             print(f"{number:2} of {len(SCENARIOS)}: {scenario.__doc__}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Make a Git repository and a lock file, then print the next commands.
+"""Create a Git repository and a lock file, then print the next commands.
 
 These are conveniences: if one fails, the project stays and this hook succeeds. It runs at each
 generation, so it imports little: `subprocess` alone takes twice as long as the start of Python.
@@ -7,9 +7,9 @@ generation, so it imports little: `subprocess` alone takes twice as long as the 
 import os
 import sys
 
-SLUG = "{{ cookiecutter.project_slug | escaped }}"
-UPSTREAMS = "{{ cookiecutter.upstreams | escaped }}"
-DESTINATION = "{{ cookiecutter | destination | escaped }}"
+SLUG = "{{ cookiecutter.project_slug | escape_python }}"
+UPSTREAMS = "{{ cookiecutter.upstreams | escape_python }}"
+DESTINATION = "{{ cookiecutter | destination | escape_python }}"
 LOCK_SECONDS = 60
 
 
@@ -39,7 +39,7 @@ def make_repository() -> None:
         return
     command = ("git", "init", "--quiet", "--initial-branch=main")
     if not (is_installed("git") and succeeds(*command, seconds=10)):
-        print("No Git repository was made: install git and run `git init`.")
+        print("Could not create a Git repository: install git and run `git init`.")
 
 
 def is_in_a_repository(directory: str) -> bool:

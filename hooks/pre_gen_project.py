@@ -2,7 +2,7 @@
 
 import sys
 
-ERROR_MESSAGE = "{{ cookiecutter | error_message | escaped }}"
+ERROR_MESSAGE = "{{ cookiecutter | error_message | escape_python }}"
 
 if ERROR_MESSAGE:
     sys.exit(ERROR_MESSAGE)

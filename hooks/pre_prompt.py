@@ -58,15 +58,15 @@ def error_message(words: list[str]) -> str:
     sys.path.insert(0, os.getcwd())
     from cookiecutter.cli import main as cookiecutter  # type: ignore[import-untyped] # noqa: PLC0415
 
-    from answers import checks, command, questions  # noqa: PLC0415
+    from answers import command, entry_points, questions  # noqa: PLC0415
 
     with cookiecutter.make_context("cookiecutter", words) as context:
-        typed = command.cookiecutter_command(context)
+        parsed = command.cookiecutter_command(context)
         # With --no-input the configured defaults are answers too.
-        given = {**({} if typed.asks else typed.configured), **typed.given}
+        given = {**({} if parsed.asks else parsed.configured), **parsed.given}
         known = {n: questions.as_answer(n, given[n]) for n in given if n in questions.QUESTIONS}
-        answers = known if typed.asks else questions.completed(known)
-        return checks.error_message(answers, asked=False)
+        answers = known if parsed.asks else questions.add_defaults(known)
+        return entry_points.error_message(answers, asked=False)
 
 
 main()

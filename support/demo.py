@@ -42,7 +42,8 @@ def main() -> None:
 
             heading("5. Stop it")
             service.stop()
-            say("SIGTERM: it finished and ended. What it logged about its client:\n")
+            say("SIGTERM: the service finished its calls and stopped.")
+            say("What it logged about its client:\n")
             show_that_one_client_served_all(service.events)
             expect(service.finished, "it was cut off")
 

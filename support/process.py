@@ -68,7 +68,7 @@ def clean_environment() -> dict[str, str]:
         if not name.startswith(("APP_", "COOKIECUTTER_", "OTEL_", "PYTEST_", "VIRTUAL_ENV"))
     }
     tools = Path(sys.executable).parent
-    # uv trusts what pip trusts: a company's own certificate authority, too.
+    # Like pip, uv should trust a company's own certificate authority.
     trust = {"UV_SYSTEM_CERTS": "1"}
     return trust | environment | {"PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
 

@@ -1,4 +1,4 @@
-"""What tests use to render the template: `bake` in this process, `cookiecutter` as a command."""
+"""Fixtures that render the template: `bake` in this process, `cookiecutter` as a command."""
 
 import fcntl
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from answers.questions import completed
+from answers.questions import add_defaults
 from support.generated import COMBINATIONS, Generated
 from support.rendering import EVERYTHING, Bake, Cookiecutter, Project, copy_template, render
 
@@ -49,7 +49,7 @@ def bake(template: Path, once: Once, tmp_path_factory: pytest.TempPathFactory) -
 
     def bake(**answers: object) -> Project:
         key = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
-        complete = completed(answers)
+        complete = add_defaults(answers)
         slug = str(complete["project_slug"])
         rendered = once(f"rendered-{key}", lambda output: render(template, output, answers))
         path = tmp_path_factory.mktemp("baked") / slug

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from answers.checks import error_message
+from answers.entry_points import error_message
 from answers.features import FEATURES
 from answers.names import default_package, default_slug
 from answers.problems import LEAVE_OUT
-from answers.questions import QUESTIONS, completed
+from answers.questions import QUESTIONS, add_defaults
 from answers.rules import corrected_answers, find_problems
 from support.rendering import Bake, Cookiecutter
 
@@ -31,7 +31,8 @@ from support.rendering import Bake, Cookiecutter
 UNSAFE, JINJA, LONG = "control character", "Jinja syntax", "more than 200"
 KEBAB, DEPENDENCY, COMMAND = "must be kebab-case", "a dependency", "a command"
 IDENTIFIER, STANDARD, KEYWORD = "a lowercase ASCII", "standard library", "Python keyword"
-ADDRESS, NAME, HOST, URL = "not an email address", "needs a name", "bad host", "that starts with"
+ADDRESS, NAME = "not an email address", "needs a name"
+HOST, URL = "invalid host", "that starts with"
 UNKNOWN, SPELLING = "is not one of retry, circuit_breaker", "must be lowercase"
 BAD: dict[str, list[tuple[str, str]]] = {
     "project_name": [
@@ -139,11 +140,11 @@ BAD: dict[str, list[tuple[str, str]]] = {
         ("github=https://ann:secret@api.github.com", "credentials"),
         ("github=https://api.github.com?page=1", "query"),
         ("github=https://api.github.com#top", "fragment"),
-        ("github=https://api.github.com:0", "bad port"),
-        ("github=https://api.github.com:", "bad port"),
-        ("github=https://api.github.com:99999", "bad host or port"),
-        ("github=https://api.github.com:http", "bad host or port"),
-        ("github=https://[::1", "bad host or port"),
+        ("github=https://api.github.com:0", "invalid port"),
+        ("github=https://api.github.com:", "invalid port"),
+        ("github=https://api.github.com:99999", "invalid host or port"),
+        ("github=https://api.github.com:http", "invalid host or port"),
+        ("github=https://[::1", "invalid host or port"),
         ("github=https://-api.example", HOST),
         ("github=https://a..example", HOST),
         ("github=https://999.0.0.1", HOST),
@@ -313,7 +314,7 @@ def test_each_invalid_feature_is_reported_on_its_own_line() -> None:
 
 @pytest.mark.parametrize("answer", ["", " ", *FEATURES, ", ".join(FEATURES), "workers ,  retry"])
 def test_features_that_are_valid(answer: str) -> None:
-    """Any of them in any order, with blanks around the commas, or none."""
+    """Any of them in any order, with spaces around the commas, or none."""
 
     assert find_problems({"features": answer}) == []
 
@@ -367,7 +368,7 @@ def test_a_name_in_kubernetes_has_63_characters() -> None:
 def test_the_defaults_are_good() -> None:
     """Press Enter at every question, and you get a project."""
 
-    assert find_problems(completed({})) == []
+    assert find_problems(add_defaults({})) == []
 
 
 @pytest.mark.parametrize(
@@ -390,7 +391,7 @@ def test_the_defaults_are_good() -> None:
 )
 def test_names_are_derived(name: str, slug: str, package: str) -> None:
     """A project name is enough to get valid names."""
-    answers = completed({"project_name": name})
+    answers = add_defaults({"project_name": name})
 
     assert (slug, package) == (answers["project_slug"], answers["package_name"])
     assert find_problems(answers) == []
@@ -399,11 +400,11 @@ def test_names_are_derived(name: str, slug: str, package: str) -> None:
 @pytest.mark.parametrize("name", ["日本", "🚀", "---"])
 def test_a_name_without_letters_needs_a_slug(name: str) -> None:
     """A slug that cannot be derived is reported once, without the package name."""
-    found = find_problems(completed({"project_name": name}))
+    found = find_problems(add_defaults({"project_name": name}))
 
     assert [problem.field for problem in found] == ["project_slug"]
     assert "project_name has no ASCII letters or digits" in found[0].reason
-    assert find_problems(completed({"project_name": name, "project_slug": "nippon"})) == []
+    assert find_problems(add_defaults({"project_name": name, "project_slug": "nippon"})) == []
 
 
 @given(st.text())
@@ -429,9 +430,9 @@ TEXTS = (
 )
 def test_the_suggested_command_is_always_valid(answers: dict[str, object]) -> None:
     """The answers of the suggested command have no problem, for any given ones."""
-    corrected = corrected_answers(answers, find_problems(completed(answers)))
+    corrected = corrected_answers(answers, find_problems(add_defaults(answers)))
 
-    assert find_problems(completed(corrected)) == []
+    assert find_problems(add_defaults(corrected)) == []
 
 
 def test_no_project_can_hide_what_it_depends_on(bake: Bake) -> None:
@@ -523,7 +524,7 @@ def test_no_copy_of_the_template_is_left(template: Path, cookiecutter: Cookiecut
 
 @pytest.fixture
 def replay(template: Path, cookiecutter: Cookiecutter) -> dict[str, dict[str, object]]:
-    """What cookiecutter stores of a project; the project itself is removed."""
+    """The replay file that cookiecutter stores for a project; the project itself is removed."""
     assert cookiecutter(template, "--no-input", "--accept-hooks=no").returncode == 0
     for path in sorted(cookiecutter.cwd.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -580,7 +581,8 @@ def test_a_replay_without_private_variables(
     rejected = cookiecutter(template, "--replay-file", somewhere)
 
     assert (rejected.returncode, rejected.stderr) == (1, "")
-    assert rejected.stdout == "The replay file is missing answers. Run again without --replay.\n"
+    message = "The replay file is missing answers. Run again without --replay or --replay-file."
+    assert rejected.stdout == f"{message}\n"
     assert list(cookiecutter.cwd.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from cookiecutter.utils import create_env_with_context  # type: ignore[import-untyped]
 
-from answers.questions import CONFIGURATION, PROJECT_DIRECTORY, completed
+from answers.questions import CONFIGURATION, PROJECT_DIRECTORY, add_defaults
 from support.rendering import Bake, Cookiecutter
 from support.repository import ROOT
 
@@ -44,7 +44,7 @@ def run_hook(
 
     Only the standard library can be imported, because hooks run with any Python.
     """
-    context = {"cookiecutter": {**CONFIGURATION, **completed({}), **more}}
+    context = {"cookiecutter": {**CONFIGURATION, **add_defaults({}), **more}}
     source = (ROOT / "hooks" / f"{name}.py").read_text(encoding="utf-8")
     script = project.parent / f"rendered_{name}.py"
     template = create_env_with_context(context).from_string(source)
@@ -180,7 +180,7 @@ def test_missing_tools_are_reported_with_their_remedy(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "No Git repository was made: install git and run `git init`.\n"
+        "Could not create a Git repository: install git and run `git init`.\n"
         "uv is not installed: run `pipx install uv`, or see https://docs.astral.sh/uv\n"
     )
     assert "curl http://127.0.0.1:8000/readyz" in done.stdout

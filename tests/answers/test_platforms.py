@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from answers.command import destination, quoted
+from answers.command import destination, quote
 from answers.names import PACKAGE_LIMIT, SLUG_LIMIT, WINDOWS_DEVICES
 from answers.questions import CONFIGURATION
 from support.rendering import EVERYTHING, Bake, Cookiecutter
@@ -83,7 +83,7 @@ def test_line_endings_are_the_same_everywhere(bake: Bake) -> None:
 def test_commands_for_windows(words: list[str], expected: str) -> None:
     """Commands are quoted the way `cmd` and Windows programs parse them."""
     with patch("os.name", "nt"):
-        assert quoted(words) == expected
+        assert quote(words) == expected
 
 
 def test_the_directory_on_windows() -> None:

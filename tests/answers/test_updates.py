@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from answers.features import FEATURES
-from answers.questions import PROJECT_DIRECTORY, completed
+from answers.questions import PROJECT_DIRECTORY, add_defaults
 from support.process import clean_environment
 from support.rendering import Project
 
@@ -120,7 +120,7 @@ def test_a_project_is_updated_and_keeps_its_owners_edits(
     created = person.create(**answers)
     assert (created.returncode, created.stderr) == (0, "")
     assert "is ready. Start it:" in created.stdout
-    complete = completed(answers)
+    complete = add_defaults(answers)
     project = Project(person.home / str(complete["project_slug"]), complete)
     person.commit(project.path)
     in_project = project.path
@@ -226,7 +226,7 @@ def test_projects_do_not_depend_on_where_they_are_made(person: Person) -> None:
     """
     assert person.create(**EVERYTHING).returncode == 0
     first = person.home / "first"
-    made = person.home / str(completed(EVERYTHING)["project_slug"])
+    made = person.home / str(add_defaults(EVERYTHING)["project_slug"])
     made.rename(first)
     assert person.create(**EVERYTHING).returncode == 0
 

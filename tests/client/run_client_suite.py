@@ -2,6 +2,8 @@
 
     python -m tests.client.run_client_suite CHECKOUT [--transport aiohttp|httpcore]
 
+`make suite HTTPX=CHECKOUT` runs it for both transports.
+
 CHECKOUT is a clone of httpx or httpx2. The script renders a project for that library, copies the
 suite, and replaces `AsyncClient` by a managed client that `open_clients` opens. Tests of the
 synchronous `Client` run over it too, through a wrapper with an event loop in a thread.
@@ -402,6 +404,8 @@ def run_suite(library: str, directory: Path, project: Path, keyword: str) -> Res
     """Run the suite in this process, with the managed client in the library's place."""
     os.chdir(directory)  # has no .env
     sys.path[:0] = [str(project / "src"), str(directory)]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]  # this repository's, or the suite's conftest would not be found
     httpx = importlib.import_module(library)
     install_stand_ins()  # httpx would decode with them
     importlib.import_module("my_service.http_client.client")  # subclasses the class patched below
@@ -439,7 +443,7 @@ def report(results: Results, verbose: bool) -> bool:
             print(failed[test][0])
     for test in fixed:
         print(f"passed, but is expected to fail: {test}")
-    return not (unexpected or fixed or results.not_imported)
+    return bool(results.passed) and not (unexpected or fixed or results.not_imported)
 
 
 def main() -> int:

@@ -273,7 +273,7 @@ def test_rejections_estimate_when_a_slot_is_free(
 def test_breaker_ignores_attempts_from_before_an_outage(
     service: ServiceModules, loop: VirtualTimeLoop
 ) -> None:
-    """Once the breaker has closed, the failure of an attempt from before it opened is old news."""
+    """Once the breaker has closed, failures of attempts from before the outage do not count."""
     client = Client(service, loop, breaker_failure_ratio=1, breaker_min_calls=1, breaker_open_s=5)
     old = client.begin(Answer("ReadError", after_s=60), method="POST")
     loop.advance(1)

@@ -213,7 +213,7 @@ def test_every_query_goes_to_the_chosen_data_source(project: Project) -> None:
     }
 
 
-def test_what_is_chosen_counts_in_every_panel(running: Project, scraped: Scraped) -> None:
+def test_every_panel_filters_by_the_variables(running: Project, scraped: Scraped) -> None:
     """Every panel filters by job and instance, and by upstream where its metric has one."""
     choices = variables(running)
     chosen = {"job=~'$job'", "instance=~'$instance'"}

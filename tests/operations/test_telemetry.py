@@ -284,7 +284,7 @@ def test_traces_can_be_left_out(
     assert [event for event in service.events if event["level"] == "warning"] == []
 
 
-def test_standard_variables_are_kept_to(
+def test_standard_variables_are_honoured(
     project: Project, upstream: RecordingUpstream, receiver: Receiver
 ) -> None:
     """Standard variables set the service's name and resource, the endpoints and propagators."""

@@ -152,7 +152,7 @@ async def test_a_killed_worker_is_replaced(everything: Generated) -> None:
     assert {event["worker"] for event in events(process, "client closed")} == {*others, new}
 
 
-async def test_workers_end_when_nobody_watches_them(everything: Generated) -> None:
+async def test_orphaned_workers_stop(everything: Generated) -> None:
     """When the supervisor is killed, its workers finish their calls, end, and free the port."""
     async with everything.Upstream() as upstream:
         with everything.start(workers=WORKERS, upstreams__up__base_url=upstream.url) as process:
@@ -187,7 +187,7 @@ async def test_a_slow_start_is_waited_for(bake: Bake) -> None:
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES.keys())
-async def test_what_cannot_start_stops(bake: Bake, breakage: str) -> None:
+async def test_a_worker_that_cannot_start_stops_the_service(bake: Bake, breakage: str) -> None:
     """An error that no worker survives ends the service, with the exit code of a single worker."""
     broken = Generated(bake(**EVERYTHING, upstreams=""))
     with (broken.project.package / "app.py").open("a") as app:

@@ -82,7 +82,7 @@ def test_the_workflow_is_safe(bake: Bake, deployment: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_workflow_asks_for_what_there_is(bake: Bake) -> None:
+def test_the_workflow_uses_known_names(bake: Bake) -> None:
     """Every expression names something that exists; GitHub ignores unknown names silently."""
     workflow = bake(ci="github").read(WORKFLOW)
     steps = load(bake(ci="github"), WORKFLOW)["jobs"]["check"]["steps"]
@@ -175,7 +175,7 @@ def test_one_version_of_uv_builds_and_checks(bake: Bake) -> None:
     assert len(set.union(*found.values())) == 1, found
 
 
-def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> None:
+def test_updates_wait_a_week(bake: Bake) -> None:
     """Updates are proposed for everything pinned, a week after each release."""
     updates = load(bake(ci="github"), DEPENDABOT)["updates"]
     renovate = load(bake(ci="gitlab"), RENOVATE)
@@ -186,7 +186,7 @@ def test_updates_are_offered_when_they_have_proved_themselves(bake: Bake) -> Non
 
 
 @pytest.mark.parametrize("tool", ["pre-commit", "prek"])
-def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -> None:
+def test_the_hooks_reject_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -> None:
     """A new project passes its hooks unchanged; a file that CI would reject fails them."""
     directory = bake(**EVERYTHING, ci="github").path
     homes = {"PRE_COMMIT_HOME": str(tmp_path), "PREK_HOME": str(tmp_path)}
@@ -208,7 +208,7 @@ def test_the_hooks_refuse_what_ci_would(bake: Bake, tool: str, tmp_path: Path) -
     } == {"ruff format": 1, "ruff check": 1, "mypy": 1}
 
 
-def test_git_leaves_out_secrets_and_leavings(bake: Bake) -> None:
+def test_git_ignores_secrets_and_caches(bake: Bake) -> None:
     """`git add .` takes the example of the settings, but no settings and no caches."""
     directory = bake().path
     written = {".env", ".env.production", ".venv/a", "dist/a", "src/my_service/__pycache__/a"}

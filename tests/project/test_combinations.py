@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from answers.features import FEATURES
-from answers.questions import QUESTIONS, completed
+from answers.questions import QUESTIONS, add_defaults
 from answers.rules import find_problems
 from support.generated import COMBINATIONS
 from support.rendering import EVERYTHING, NOTHING, Bake
@@ -105,7 +105,7 @@ VALID = {pair for pair in possible_pairs() if is_valid(dict(pair))}
 
 def installed_rows() -> list[Row]:
     """Return the rows that test_default_project.py installs and puts through the same checks."""
-    return [row_of(completed(dict(answers))) for answers in COMBINATIONS.values()]
+    return [row_of(add_defaults(dict(answers))) for answers in COMBINATIONS.values()]
 
 
 def covering_rows() -> list[Row]:

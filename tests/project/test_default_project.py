@@ -100,7 +100,7 @@ def test_it_answers_over_http(project: InstalledProject, upstream: RecordingUpst
         called = service.get("/external")
         relayed = service.get(f"/external?url={upstream.base_url}/missing")
         streamed = service.get(f"/external/stream?url={upstream.base_url}/streamed")
-        refused = service.get("/external?url=http://elsewhere.invalid/")
+        rejected = service.get("/external?url=http://elsewhere.invalid/")
         service.stop()
 
     assert live.status == 200
@@ -114,8 +114,8 @@ def test_it_answers_over_http(project: InstalledProject, upstream: RecordingUpst
     assert called.json == {"result": "upstream answer 1", "status": 200}
     assert relayed.json == {"result": "upstream answer 2", "status": 404}
     assert streamed.body == b"upstream answer 3"
-    assert refused.status == 400
-    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert rejected.status == 400
+    assert rejected.headers["Content-Type"] == "application/problem+json"
     assert upstream.paths == ["/", "/missing", "/streamed"]
     assert service.finished
 
@@ -182,9 +182,9 @@ def test_everything_the_accepted_answer_does(
 def test_outside_the_lifespan_is_a_clear_error(project: InstalledProject, answer: str) -> None:
     """Outside the lifespan, a client raises an error that names the lifespan."""
     with project.start("python", answer, "off") as service:
-        refused = service.get("/test-call-external")
+        failed = service.get("/test-call-external")
         service.stop()
     (event,) = [event for event in service.events if event["level"] == "error"]
 
-    assert refused.status == 500
+    assert failed.status == 500
     assert "lifespan" in event["exception"]

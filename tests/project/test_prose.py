@@ -9,7 +9,7 @@ from support.repository import ROOT, tracked
 # Each pattern with its replacement. Names in code count too: `_` separates words as a space does.
 WORDS = {
     r"tell(?:s|ing)?|told": "log, report, return, print, expose, raise, send",
-    r"of late": "recently",
+    r"of late|lately": "recently",
     r"but for": "except, apart from",
     r"mend(?:s|ed|ing)?": "fix, correct",
     r"anew": "again",
@@ -20,6 +20,8 @@ WORDS = {
     r"beneath": "under, inner, below",
     r"impatien(?:t|ce)|patien(?:t|ce)": "wait timeout, deadline",
     r"troubles?": "error, reason, fault",
+    r"engines?(?!\.py)": "transport",
+    r"silence": "read timeout, no response",
 }
 PATTERNS = {
     re.compile(rf"(?<![^\W_])(?:{word.replace(' ', '[ _]')})(?![^\W_])", re.IGNORECASE): instead

@@ -1,4 +1,4 @@
-"""How HTTP/1.1 looks on the wire, as tables: every engine must have the same outcomes."""
+"""How HTTP/1.1 looks on the wire, as tables: every transport must have the same outcomes."""
 
 from .case import Case
 from .requests import REQUESTS

@@ -43,7 +43,7 @@ VARIES = "varies"
 
 @dataclass(frozen=True)
 class Case:
-    """A request, a scripted answer, and the outcome, the same on every engine.
+    """A request, a scripted answer, and the outcome, the same on every transport.
 
     ``source`` says where the outcome comes from. Plain httpx must have it too, or else the
     outcome in ``plain``, which is VARIES where it depends on timing.

@@ -48,5 +48,5 @@ class Player:
 
 @pytest.fixture(scope="session")
 def player(bake: Bake) -> Player:
-    """What plays the programs."""
+    """The player of the programs."""
     return Player(bake)

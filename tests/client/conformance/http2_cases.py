@@ -235,11 +235,11 @@ STAGES: dict[str, tuple[bytes | Step, ...]] = {
     "before the end of the stream": (_length(b"5"), data(b"hello", end=False), TAKEN),
     "in a frame": (head(), data(b"hello")[:11], TAKEN),
 }
-POST: dict[str, Any] = {"method": "POST", "content": b"hello", "modes": (STREAMED,), "source": "DESIGN 4.6: sent once"}  # fmt: skip
+POST: dict[str, Any] = {"method": "POST", "content": b"hello", "modes": (STREAMED,), "source": "DECISIONS.md, The wire"}  # fmt: skip
 CUTS = [
     *(_case(f"{step.name} {when}", *script, step, expected=RESET if step is RST else BROKEN, source="RFC 9113, 9.1", plain=VARIES) for when, script in STAGES.items() for step in (FIN, CUT, RST)),
     *(_case(f"{step.name} after the request, new connection", step, expected=RESET if step is RST else BROKEN, source="the call had begun", plain=VARIES, modes=(NEW,)) for step in (FIN, CUT, RST)),
-    *(_case(f"{step.name} after the request, kept connection", step, expected="200 /case/1", source="DESIGN 4.6: repeated once", plain=VARIES, modes=(STREAMED,), requests=2) for step in (FIN, CUT, RST)),
+    *(_case(f"{step.name} after the request, kept connection", step, expected="200 /case/1", source="DECISIONS.md, The wire", plain=VARIES, modes=(STREAMED,), requests=2) for step in (FIN, CUT, RST)),
     *(_case(f"{step.name} after a POST, kept connection", step, expected=RESET if step is RST else BROKEN, plain=VARIES, **POST) for step in (FIN, CUT, RST)),
     *(_case(f"{step.name} after the response", *answer(), step, expected=HELLO, source="the response was whole", reused=False) for step in (FIN, CUT, RST)),
     *(_case(f"{step.name} while idle", *answer(), IDLE, step, expected=HELLO, source="the response was whole", reused=False) for step in (FIN, CUT, RST)),

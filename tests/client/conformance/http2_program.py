@@ -1,4 +1,4 @@
-"""Plays every HTTP/2 case with the managed clients of this project, as ``program`` does.
+"""Plays every HTTP/2 case with the managed clients of this project, as `program.py` does.
 
 ``python -m conformance.http2_program [plain]``; with ``plain``, the clients are plain httpx.
 """

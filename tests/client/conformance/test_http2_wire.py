@@ -24,7 +24,7 @@ def case_of(name: str) -> HTTP2Case:
 
 
 def faults(case: HTTP2Case, entry: dict[str, Any]) -> list[str]:
-    """What is not as the case says, if anything."""
+    """Describe the differences from the case."""
     found = []
     if entry["outcome"] != shorten(case.expected):
         message = f" ({entry['message']})" if entry["message"] else ""
@@ -42,7 +42,7 @@ def faults(case: HTTP2Case, entry: dict[str, Any]) -> list[str]:
 def test_each_exchange_has_its_outcome(player: Player, library: str) -> None:
     """The outcome is the table's, and the next calls on the client get their own answers.
 
-    Nor does the event loop report an exception that nobody retrieved, or a forgotten task.
+    The event loop reports no unretrieved exception and no forgotten task.
     """
     report = play(player, library)
     entries = report["cases"].items()

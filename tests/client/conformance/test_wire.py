@@ -1,4 +1,4 @@
-"""Every engine sends the same bytes and has the same outcome for the same response."""
+"""Every transport sends the same bytes and has the same outcome for the same response."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ RUNS: dict[str, tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]] = {
     "httpx2-on-httpcore": (ON_HTTPCORE | {"http_library": "httpx2"}, (), ()),
     "httpx-on-aiohttp, development mode": (ON_AIOHTTP, (), ("-X", "dev")),
 }
-# One message for each exception, whichever engine raises it.
+# One message for each exception, whichever transport raises it.
 MESSAGES = {
     "ConnectTimeout": "connect timed out",
     "ReadTimeout": "read timed out",
@@ -49,7 +49,7 @@ def find_faults(case: Case, mode: str, entry: dict[str, Any]) -> list[str]:
         found.append(f"the next caller: {entry['next']}")
     if mode != UNREAD and case.reused is not None and entry["reused"] != case.reused:
         found.append("the connection was " + ("reused" if entry["reused"] else "not reused"))
-    # An engine may repeat a request if a kept connection ended without a single byte.
+    # A transport may repeat a request if a kept connection ended without a single byte.
     silent = mode != NEW and not any(isinstance(step, bytes) for step in case.script)
     if not silent and not case.expected.endswith("Timeout"):
         requests = 0 if case.expected == NOTHING_SENT else 1
@@ -62,7 +62,7 @@ def find_faults(case: Case, mode: str, entry: dict[str, Any]) -> list[str]:
 def test_each_case_has_its_outcome(player: Player, run: str) -> None:
     """The outcome is the table's, each request arrives once, and the next call gets its own.
 
-    Nor does the event loop report an exception that nobody retrieved, or a forgotten task.
+    The event loop reports no unretrieved exception and no forgotten task.
     """
     answers, arguments, flags = RUNS[run]
     report = player.play(answers, "program", *arguments, flags=flags)

@@ -266,7 +266,7 @@ def _own_socket(address: tuple[str, int]) -> Iterator[socket.socket | None]:
     for entry in Path("/dev/fd").iterdir():
         try:
             opened = socket.socket(fileno=int(entry.name))
-        except OSError:  # it is no socket
+        except OSError:  # it is not a socket
             continue
         try:
             if opened.getsockname() == address:

@@ -177,7 +177,7 @@ class ServiceModules:
 
 @dataclass(frozen=True)
 class Received:
-    """What a caller has of a response."""
+    """The caller's view of a response."""
 
     status: int
     answer_to: str
@@ -506,7 +506,7 @@ def test_rare_orders_break_no_promise(
     new_loop: Callable[[], asyncio.AbstractEventLoop],
     order: str,
 ) -> None:
-    """Chance draws these orders rarely, and each is one that an engine can get wrong."""
+    """Chance draws these orders rarely, and each is one that a transport can get wrong."""
     explore(service, unraisable, new_loop(), 1, RARE[order])
 
 

@@ -91,7 +91,7 @@ def limited(bake: Bake) -> Generated:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 - what other processes say sets no event
+        while not true():  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.02)
 
 
@@ -152,7 +152,7 @@ async def test_redis_may_go_and_come_back(
 
 
 async def test_a_connection_may_be_closed(limited: Generated, redis: Redis) -> None:
-    """Servers close idle connections: that is no outage."""
+    """Servers close idle connections: that is not an outage."""
     async with pair_of(limited, redis.url, "10/minute") as pair:
         before = [await pair.call() for _ in range(4)]
         redis.ask("client", "kill", "type", "normal")

@@ -13,7 +13,7 @@ NEVER_SENT = {
     "untrusted certificate": "ConnectError",
     "plain text for TLS": "ConnectError",
     "no room to connect": "ConnectTimeout",
-    "silence for TLS": "ConnectTimeout",
+    "TLS handshake hangs": "ConnectTimeout",
 }
 MAY_HAVE_BEEN_RECEIVED = {
     "/drop": "RemoteProtocolError",
@@ -26,7 +26,7 @@ MAY_HAVE_BEEN_RECEIVED = {
     "/reset": "ReadError",
     "/reset-in-body": "ReadError",
     "/hang": "ReadTimeout",
-    "/silence-in-body": "ReadTimeout",
+    "/hang-in-body": "ReadTimeout",
     "cut on reuse": "StaleConnection",
     "reset while sending": "ReadError",
     "closed at once": "ReadError",
@@ -38,7 +38,7 @@ MAY_HAVE_BEEN_RECEIVED = {
 @pytest.fixture(scope="module")
 def reports(every_service: dict[str, Generated]) -> dict[str, Any]:
     """The report of each transport on each fault."""
-    return {name: service.report("engine_faults.py") for name, service in every_service.items()}
+    return {name: service.report("transport_faults.py") for name, service in every_service.items()}
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)

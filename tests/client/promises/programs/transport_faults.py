@@ -1,4 +1,4 @@
-"""Call the bare engine through every fault, and report the exception of each.
+"""Calls the bare transport through every fault, and reports the exception of each.
 
 With POST, so that it matters whether the upstream has seen the request.
 """
@@ -33,7 +33,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 # What the upstream has sent when it breaks off.
 PARTS = {
     "/reset-in-body": HEAD + b"content-length: 100\r\n\r\nsome",
-    "/silence-in-body": HEAD + b"content-length: 100\r\n\r\nsome",
+    "/hang-in-body": HEAD + b"content-length: 100\r\n\r\nsome",
     "/short-of-chunks": HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\nsome\r\n",
     "/not-chunks": HEAD + b"transfer-encoding: chunked\r\n\r\nsome\r\n",
     "/garbage-in-body": HEAD + b"transfer-encoding: chunked\r\n\r\n4\r\nsome\r\n",
@@ -50,7 +50,7 @@ class BrokenBodies(Upstream):
             return await super()._answer(request, reader, writer)
         writer.write(PARTS[request.target])
         await writer.drain()
-        if request.target == "/silence-in-body":
+        if request.target == "/hang-in-body":
             await reader.read()
         if request.target == "/garbage-in-body":
             await asyncio.sleep(0.2)  # so that the body has begun well
@@ -102,7 +102,7 @@ async def main() -> None:
     broken = ("/drop", "/reset", "/garbage", "/headers", "/hang", "/short", *PARTS)
     deaf = Deaf()
     port = unused_port()
-    engine = PoolTransport(HTTPSettings(write_timeout_s=TIMEOUT_S))
+    transport = PoolTransport(HTTPSettings(write_timeout_s=TIMEOUT_S))
     with full_listener() as full:
         async with (
             BrokenBodies() as upstream,
@@ -112,7 +112,7 @@ async def main() -> None:
             server(answer_in_plain_text) as plain,
             server(reset_early) as rude,
             server(hang_up) as shut,
-            httpx.AsyncClient(transport=engine, timeout=TIMEOUT_S) as client,
+            httpx.AsyncClient(transport=transport, timeout=TIMEOUT_S) as client,
         ):
             await client.post(f"{kept.url}/keep-alive-cut")
             keep_alive = probed(kept.url)
@@ -122,7 +122,7 @@ async def main() -> None:
                 "no room to connect": outcome_of(client, f"http://{full}"),
                 "untrusted certificate": outcome_of(client, secure.url),
                 "plain text for TLS": outcome_of(client, f"https://{plain}"),
-                "silence for TLS": outcome_of(client, f"https://{silent}"),
+                "TLS handshake hangs": outcome_of(client, f"https://{silent}"),
                 **{path: outcome_of(client, upstream.url + path) for path in broken},
                 "cut on reuse": outcome_of(client, f"{kept.url}/keep-alive-cut"),
                 "reset while sending": outcome_of(client, f"http://{rude}", LARGE),

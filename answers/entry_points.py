@@ -22,7 +22,7 @@ def check(answers: Mapping[str, object]) -> str:
 
 
 def check_command_line() -> None:
-    """Reject what was typed already, before the first question."""
+    """Reject invalid answers on the command line, before the first question."""
     command = current_command()
     if command is not None and command.asks:
         given = {name: command.given[name] for name in QUESTIONS if name in command.given}
