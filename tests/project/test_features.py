@@ -27,8 +27,8 @@ WORDS = {
     "workers": r"\bworker|supervis",
 }
 # Without retries, extensions={"retry": …} still decides whether a closed connection is replaced;
-# uvicorn is asked for one process, whatever WEB_CONCURRENCY says.
-ALLOWED = re.compile(r'"retry"|workers=1,')
+# uvicorn starts one process, whatever WEB_CONCURRENCY says; redis-py has retries of its own.
+ALLOWED = re.compile(r'"retry"|workers=1,|\bredis(\.\w+)+ import .*|\bretry=Retry\(.*')
 
 
 def rendered(bake: Bake, *features: str) -> Project:
