@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -73,7 +74,7 @@ def clean_environment() -> dict[str, str]:
     return trust | environment | {"PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
 
 
-class Background:
+class Background(ABC):
     """A program that is ready when the ``with`` block begins, and killed when it ends."""
 
     output = subprocess.PIPE
@@ -114,9 +115,9 @@ class Background:
         self._kill_all()
         self.wait()
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether it serves."""
-        raise NotImplementedError
 
     @property
     def pid(self) -> int:
