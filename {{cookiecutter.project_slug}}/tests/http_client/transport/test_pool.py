@@ -176,10 +176,10 @@ async def test_long_headers_and_expectations(client: httpx.AsyncClient) -> None:
 
 async def test_upstream_that_does_not_read(upstream: Upstream) -> None:
     """An upstream that stops reading causes a write timeout, the call's own if it has one."""
-    async with client_for(upstream, write_timeout_s=0.5) as client:
+    async with client_for(upstream, write_timeout_s=0.1) as client:
         with pytest.raises(httpx.WriteTimeout):
             await client.post("/deaf", content=b"x" * 30_000_000)
-    timeout = httpx.Timeout(5, write=0.5)
+    timeout = httpx.Timeout(5, write=0.1)
     async with client_for(upstream) as client:
         with pytest.raises(httpx.WriteTimeout):
             await client.post("/deaf", content=b"x" * 30_000_000, timeout=timeout)
