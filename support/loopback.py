@@ -1,5 +1,7 @@
 """Addresses on loopback, and an upstream that listens there. Standard library only."""
 
+import contextlib
+import secrets
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,10 +11,15 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that no server uses, below those that the system gives to port 0.
+
+    Between this call and its use, another test's server could otherwise receive the same one.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((HOST, port))
+            return port
 
 
 class RecordingUpstream:
