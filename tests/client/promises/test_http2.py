@@ -78,7 +78,12 @@ async def running(
             },
         )
         base_url = f"http://{HOST}:{process.port}"
-        caller = await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, timeout=60))
+        # uvicorn closes idle connections after 5 s; the caller must not use one just then.
+        caller = await stack.enter_async_context(
+            httpx.AsyncClient(
+                base_url=base_url, timeout=60, limits=httpx.Limits(keepalive_expiry=1)
+            )
+        )
         stack.enter_context(process)
         yield HTTP2Service(upstream, process, caller)
 
