@@ -1,5 +1,8 @@
 """The service does what the usual answer to "how do I reuse an AsyncClient in FastAPI?" does."""
 
+import gc
+from contextlib import nullcontext
+
 from {{ cookiecutter.package_name }}.app import create_app
 
 from .service import Logged, add_identity, serve, service_for, settings_for
@@ -41,3 +44,13 @@ async def test_second_application_has_clients_of_its_own(upstream: Upstream) -> 
         await two.get("/external")
 
     assert upstream.connections == 2
+
+
+async def test_garbage_is_collected_rarely_while_serving(upstream: Upstream) -> None:
+    """The lifespan tunes garbage collection, whatever runs it, and restores it at its end."""
+    tuned = []
+    for service in (nullcontext(), service_for(upstream), nullcontext()):
+        async with service:
+            tuned.append((gc.get_freeze_count() > 0, gc.get_threshold()[0] == 7000))
+
+    assert tuned == [(False, False), (True, True), (False, False)]

@@ -24,7 +24,7 @@ def main() -> None:
         print("Invalid settings:", *describe_errors(error), sep="\n  ", file=sys.stderr)
         sys.exit(2)
     run(
-        f"{__package__}.app:create_served_app",
+        f"{__package__}.app:create_app",
         factory=True,
         host=settings.host,
         port=settings.port,

@@ -30,7 +30,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
         async with open_clients(settings) as clients:
-            yield {"clients": clients}
+            # Start-up objects live forever and calls create few reference cycles. Freezing the
+            # former and collecting less often saves 7% of the processor time of a call.
+            thresholds = gc.get_threshold()
+            gc.freeze()
+            gc.set_threshold(7000)
+            try:
+                yield {"clients": clients}
+            finally:
+                gc.set_threshold(*thresholds)
+                gc.unfreeze()
 {% if cookiecutter.telemetry %}
         await telemetry.flush()
 {% endif %}
@@ -53,14 +62,4 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 {% if cookiecutter.telemetry %}
     telemetry.install(app)
 {% endif %}
-    return app
-
-
-def create_served_app() -> FastAPI:
-    """The factory that uvicorn calls, in a process dedicated to this application."""
-    app = create_app()
-    # Start-up objects live forever and calls create few reference cycles. Freezing the former and
-    # collecting less often saves 7% of the processor time of a call.
-    gc.freeze()
-    gc.set_threshold(7000)
     return app
