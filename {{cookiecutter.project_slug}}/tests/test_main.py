@@ -27,6 +27,7 @@ def test_invalid_settings_stop_the_start(
     """Each invalid setting is one line on stderr that names its variable; the exit code is 2."""
     monkeypatch.setenv("APP_PORT", "many")
     monkeypatch.setenv("APP_HTTP__MAX_CONNECTIONS", "0")
+    monkeypatch.setattr("gc.set_threshold", lambda _: None)  # it would outlast the test
     with pytest.raises(SystemExit) as stopped:
         main()
 
