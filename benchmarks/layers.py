@@ -8,6 +8,7 @@ row is the service's middleware, around a request that does nothing.
 
 # ruff: noqa: PLC0415 - the package exists only after rendering
 
+import argparse
 import asyncio
 import cProfile
 import json
@@ -20,6 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from operator import sub
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -34,7 +36,6 @@ from answers.questions import PROJECT_DIRECTORY
 from support.repository import ROOT
 
 CALLERS = 16
-CALLS = 250
 MIDDLEWARE = "RequestMiddleware (request id, access line)"
 
 # Features that the default project does not have.
@@ -47,6 +48,7 @@ Call = Callable[[], Awaitable[object]]
 def main() -> None:
     options = parser(__doc__, "layers")
     options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--calls", type=int, default=250, help="of each caller, in each round")
     arguments = options.parse_args()
     require("nginx")
     with tempfile.TemporaryDirectory() as name:
@@ -56,11 +58,11 @@ def main() -> None:
             project = rendered(directory / "project", features=", ".join(FEATURES), telemetry=True)
             sys.path.insert(0, str(project / "src"))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                results = runner.run(measure(upstream, directory / "log", arguments.rounds))
+                results = runner.run(measure(upstream, directory / "log", arguments))
     publish(arguments.output, results, report)
 
 
-async def measure(upstream: str, log: Path, rounds: int) -> dict[str, Any]:
+async def measure(upstream: str, log: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     from my_service import telemetry
     from my_service.http_client.pipeline import build
     from my_service.http_client.transport.pool import PoolTransport
@@ -101,12 +103,11 @@ async def measure(upstream: str, log: Path, rounds: int) -> dict[str, Any]:
                 stack = build("nginx", settings, transport)
                 scope_of(stack).inner = layers_of(stack)[position]
                 calls[innermost if name == names[-1] else name] = with_path(stack.client.get)
-            costs = await costs_of(calls | requests(), rounds)
-            shares = await profile(calls[names[0]])
-    nothing, middleware = costs.pop("nothing"), costs.pop(MIDDLEWARE)
+            costs, added = await costs_of(calls | requests(), arguments.rounds, arguments.calls)
+            shares = await profile(calls[names[0]], arguments.calls)
     return {
-        "us_per_call": costs,
-        "middleware_us": round(middleware - nothing, 1),
+        "us_per_call": {name: costs[name] for name in calls},
+        "us_added": {name: added[name] for name in (*calls, MIDDLEWARE)},
         "features": features,
         "share_of_own_time": shares,
     }
@@ -156,31 +157,44 @@ def with_path(get: Any) -> Call:
     return lambda: get("/small")
 
 
-async def costs_of(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+async def costs_of(
+    calls: dict[str, Call], rounds: int, number: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the cost of each call, and how much more it is than the call before it.
+
+    Both are medians. The differences are taken within a round, so that drift cancels out.
+    """
     measured: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
         for name, call in calls.items():
             started = process_time()
-            await many(call)
+            await many(call, number)
             if turn:  # the first round opens connections and fills caches
-                measured[name].append((process_time() - started) / CALLERS / CALLS * 1e6)
+                measured[name].append((process_time() - started) / CALLERS / number * 1e6)
         progress(f"{turn} of {rounds} rounds")
-    return {name: round(statistics.median(costs), 1) for name, costs in measured.items()}
+    before = [[0.0] * rounds, *measured.values()]
+    return (
+        {name: round(statistics.median(costs), 1) for name, costs in measured.items()},
+        {
+            name: round(statistics.median(map(sub, costs, previous)), 1)
+            for (name, costs), previous in zip(measured.items(), before, strict=False)
+        },
+    )
 
 
-async def many(call: Call) -> None:
+async def many(call: Call, number: int) -> None:
     async def one_caller() -> None:
-        for _ in range(CALLS):
+        for _ in range(number):
             await call()
 
     await asyncio.gather(*(one_caller() for _ in range(CALLERS)))
 
 
-async def profile(call: Call) -> dict[str, float]:
+async def profile(call: Call, number: int) -> dict[str, float]:
     """Return each package's share of the time of a call, in percent, as cProfile reports it."""
     profiler = cProfile.Profile()
     with profiler:
-        await many(call)
+        await many(call, number)
     own = Counter[str]()
     for (file, _, _), (_, _, own_s, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
         own[package_of(file)] += own_s
@@ -196,23 +210,24 @@ def package_of(file: str) -> str:
 
 def report(results: dict[str, Any]) -> str:
     costs: dict[str, float] = results["us_per_call"]
+    added: dict[str, float] = results["us_added"]
     features: dict[str, str] = results["features"]
-    added = {
-        name: cost - before
-        for (name, cost), before in zip(costs.items(), [0, *costs.values()], strict=False)
-    }
     rows = [
-        [name, features.get(name, ""), f"{cost:.0f}", f"{added[name]:+.0f}"]
-        for name, cost in costs.items()
+        [
+            name,
+            features.get(name, ""),
+            f"{costs[name]:.0f}" if name in costs else "",
+            f"{more:+.0f}",
+        ]
+        for name, more in added.items()
     ]
-    rows.append([MIDDLEWARE, "", "", f"{results['middleware_us']:+.0f}"])
     _, bare, *_, full = costs.values()
     default = full - sum(added[name] for name, feature in features.items() if feature in EXTRA)
     shares = ((name, f"{share:.0f}%") for name, share in results["share_of_own_time"].items())
     return "\n\n".join(
         [
-            "Processor time of a call. Each row after the third adds one layer, which some feature "
-            "brings or every project has:",
+            "Processor time of a call. Each row after the third adds one layer. A layer without a "
+            "feature is in every project:",
             table(["a call through", "feature", "µs", "added"], *rows),
             f"Without {' and '.join(sorted(EXTRA & set(features.values())))}, which the default "
             f"project does not have, a call takes {default:.0f} µs, {default / bare:.2f} times as "
