@@ -72,9 +72,9 @@ survival: $(VENV)/ready ## Compare what a plain shared client and the service su
 	@python benchmarks/survival.py
 
 .PHONY: bench
-bench: $(VENV)/ready ## Measure the service beside others (needs nginx and wrk; 20 minutes)
-	@cd benchmarks && for part in throughput layers startup overload soak write_readme; do \
-		python $$part.py && echo || exit 1; done
+bench: $(VENV)/ready ## Measure the service beside others (needs nginx and wrk; 30 minutes)
+	@cd benchmarks && for part in throughput streams in_flight pythons layers startup overload soak write_page; do \
+		echo "== $$part" && python $$part.py && echo || exit 1; done
 
 .PHONY: generation
 generation: $(VENV)/ready ## Compare the time of a generation with an empty template's

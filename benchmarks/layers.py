@@ -1,13 +1,17 @@
 """What does each layer of the managed client cost, and where does the time of a call go?
 
 16 tasks in one process call nginx: first through aiohttp alone, then through httpx on the
-transport, then through the client with one more layer each time, from the innermost outwards.
+transport, then through the client with one more layer each time, from the innermost outwards. The
+project has every feature. The rate limit is never reached, and telemetry is not exported. The last
+row is the service's middleware, around a request that does nothing.
 """
 
 # ruff: noqa: PLC0415 - the package exists only after rendering
 
+import argparse
 import asyncio
 import cProfile
+import json
 import logging.config
 import os
 import pstats
@@ -17,6 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from operator import sub
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -24,10 +29,18 @@ from typing import Any
 import aiohttp
 import httpx
 import uvloop
-from machine import SERVICE_CORES, nginx, parser, rendered, require, save, table
+from machine import SERVICE_CORES, nginx, parser, progress, publish, rendered, require, table
+
+from answers.features import FEATURES
+from answers.questions import PROJECT_DIRECTORY
+from support.repository import ROOT
 
 CALLERS = 16
-CALLS = 250
+MIDDLEWARE = "RequestMiddleware (request id, access line)"
+
+# Features that the default project does not have.
+DEFAULT = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))["features"]
+EXTRA = {"telemetry", *FEATURES} - set(DEFAULT.split(", "))
 
 Call = Callable[[], Awaitable[object]]
 
@@ -35,27 +48,30 @@ Call = Callable[[], Awaitable[object]]
 def main() -> None:
     options = parser(__doc__, "layers")
     options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--calls", type=int, default=250, help="of each caller, in each round")
     arguments = options.parse_args()
     require("nginx")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with nginx(directory / "nginx") as upstream:
             os.sched_setaffinity(0, SERVICE_CORES)
-            project = rendered(directory / "project", upstreams=f"nginx={upstream}")
+            project = rendered(directory / "project", features=", ".join(FEATURES), telemetry=True)
             sys.path.insert(0, str(project / "src"))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                results = runner.run(measure(upstream, directory / "log", arguments.rounds))
-    print(report(results))
-    save(arguments.output, results)
+                results = runner.run(measure(upstream, directory / "log", arguments))
+    publish(arguments.output, results, report)
 
 
-async def measure(upstream: str, log: Path, rounds: int) -> dict[str, Any]:
+async def measure(upstream: str, log: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    from my_service import telemetry
     from my_service.http_client.pipeline import build
     from my_service.http_client.transport.pool import PoolTransport
     from my_service.log import config
     from my_service.settings import Settings
 
-    settings = Settings(upstreams={"nginx": {"base_url": upstream}})
+    telemetry.config()  # sets up the SDK
+    nginx = {"base_url": upstream, "rate_limit": "999999/second"}
+    settings = Settings(upstreams={"nginx": nginx})
     with log.open("w") as sink:
         sys.stdout, stdout = sink, sys.stdout
         logging.config.dictConfig(config("INFO", "json"))
@@ -75,15 +91,53 @@ async def measure(upstream: str, log: Path, rounds: int) -> dict[str, Any]:
                 "httpx.AsyncClient on the transport": lambda: bare.get(f"{upstream}/small"),
             }
             whole = build("nginx", settings, transport)
-            names = [type(layer).__name__ for layer in layers_of(whole)]
+            layers, feature_of = layers_of(whole), find_features()
+            names = [type(layer).__name__ for layer in layers]
+            features = {
+                name: feature
+                for name, layer in zip(names, layers, strict=True)
+                if (feature := feature_of.get(type(layer).__module__.rpartition(".")[2]))
+            }
             innermost = f"the client with CallScope and {names[-1]}"
             for position, name in reversed(list(enumerate(names))):
                 stack = build("nginx", settings, transport)
                 scope_of(stack).inner = layers_of(stack)[position]
                 calls[innermost if name == names[-1] else name] = with_path(stack.client.get)
-            costs = await costs_of(calls, rounds)
-            shares = await profile(calls[names[0]])
-    return {"us_per_call": costs, "share_of_own_time": shares}
+            costs, added = await costs_of(calls | requests(), arguments.rounds, arguments.calls)
+            shares = await profile(calls[names[0]], arguments.calls)
+    return {
+        "us_per_call": {name: costs[name] for name in calls},
+        "us_added": {name: added[name] for name in (*calls, MIDDLEWARE)},
+        "features": features,
+        "share_of_own_time": shares,
+    }
+
+
+def find_features() -> dict[str, str]:
+    """Return the feature of each module of layers that only a feature renders."""
+    package = ROOT / PROJECT_DIRECTORY / "src/{{cookiecutter.package_name}}"
+    condition = r"\{% if (?:'(\w+)' in cookiecutter\.features|cookiecutter\.(\w+)) %\}(\w+)\.py"
+    names = (path.name for path in (package / "http_client/layers").iterdir())
+    found = (re.match(condition, name) for name in names)
+    return {each[3]: each[1] or each[2] for each in found if each}
+
+
+def requests() -> dict[str, Call]:
+    """Return requests to an ASGI application that does nothing, without and with middleware."""
+    from my_service.middleware import RequestMiddleware
+
+    async def nothing(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/external", "headers": []}
+    wrapped = RequestMiddleware(nothing)
+    return {
+        "nothing": lambda: nothing(scope, None, send),
+        MIDDLEWARE: lambda: wrapped(scope, None, send),
+    }
 
 
 def scope_of(stack: Any) -> Any:
@@ -103,32 +157,44 @@ def with_path(get: Any) -> Call:
     return lambda: get("/small")
 
 
-async def costs_of(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+async def costs_of(
+    calls: dict[str, Call], rounds: int, number: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the cost of each call, and how much more it is than the call before it.
+
+    Both are medians. The differences are taken within a round, so that drift cancels out.
+    """
     measured: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
-        print(f"\r{turn} of {rounds} rounds", end="", file=sys.stderr, flush=True)
         for name, call in calls.items():
             started = process_time()
-            await many(call)
+            await many(call, number)
             if turn:  # the first round opens connections and fills caches
-                measured[name].append((process_time() - started) / CALLERS / CALLS * 1e6)
-    print(file=sys.stderr)
-    return {name: round(statistics.median(costs), 1) for name, costs in measured.items()}
+                measured[name].append((process_time() - started) / CALLERS / number * 1e6)
+        progress(f"{turn} of {rounds} rounds")
+    before = [[0.0] * rounds, *measured.values()]
+    return (
+        {name: round(statistics.median(costs), 1) for name, costs in measured.items()},
+        {
+            name: round(statistics.median(map(sub, costs, previous)), 1)
+            for (name, costs), previous in zip(measured.items(), before, strict=False)
+        },
+    )
 
 
-async def many(call: Call) -> None:
+async def many(call: Call, number: int) -> None:
     async def one_caller() -> None:
-        for _ in range(CALLS):
+        for _ in range(number):
             await call()
 
     await asyncio.gather(*(one_caller() for _ in range(CALLERS)))
 
 
-async def profile(call: Call) -> dict[str, float]:
+async def profile(call: Call, number: int) -> dict[str, float]:
     """Return each package's share of the time of a call, in percent, as cProfile reports it."""
     profiler = cProfile.Profile()
     with profiler:
-        await many(call)
+        await many(call, number)
     own = Counter[str]()
     for (file, _, _), (_, _, own_s, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
         own[package_of(file)] += own_s
@@ -144,19 +210,29 @@ def package_of(file: str) -> str:
 
 def report(results: dict[str, Any]) -> str:
     costs: dict[str, float] = results["us_per_call"]
+    added: dict[str, float] = results["us_added"]
+    features: dict[str, str] = results["features"]
     rows = [
-        [name, f"{cost:.0f}", f"{cost - before:+.0f}"]
-        for (name, cost), before in zip(costs.items(), [0, *costs.values()], strict=False)
+        [
+            name,
+            features.get(name, ""),
+            f"{costs[name]:.0f}" if name in costs else "",
+            f"{more:+.0f}",
+        ]
+        for name, more in added.items()
     ]
-    _, bare, client, *_, full = costs.values()
+    _, bare, *_, full = costs.values()
+    default = full - sum(added[name] for name, feature in features.items() if feature in EXTRA)
     shares = ((name, f"{share:.0f}%") for name, share in results["share_of_own_time"].items())
     return "\n\n".join(
         [
-            "Processor time of a call. Each row after the third adds one layer:",
-            table(["a call through", "µs", "added"], *rows),
-            f"The whole client takes {full / bare:.2f} times as long as httpx on the transport, "
-            f"and {full / client:.2f} times as long as the client with its innermost layer alone.",
-            "The share of each package in the time of a whole call, as cProfile reports it:",
+            "Processor time of a call. Each row after the third adds one layer. A layer without a "
+            "feature is in every project:",
+            table(["a call through", "feature", "µs", "added"], *rows),
+            f"Without {' and '.join(sorted(EXTRA & set(features.values())))}, which the default "
+            f"project does not have, a call takes {default:.0f} µs, {default / bare:.2f} times as "
+            "long as httpx on the transport.",
+            "The share of each package in the time of a call with every feature, by cProfile:",
             table(["package", "share"], *shares),
         ]
     )

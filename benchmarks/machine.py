@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from load import Load
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -41,8 +43,17 @@ STATIC = """
     server {{
         listen {host}:{port};
         root {directory};
+        location /upload {{ # reads the whole body, then answers with a small file
+            client_max_body_size 100m;
+            client_body_buffer_size 2m;
+            proxy_method GET;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_pass http://{host}:{port}/small;
+        }}
     }}
 """
+HUGE_BYTES = 10_000_000
 
 
 def parser(about: str | None, name: str) -> argparse.ArgumentParser:
@@ -65,6 +76,15 @@ class Process(Service):
     ) -> None:
         super().__init__([*on(cores), *command], directory or Path.cwd(), **environment)
         self.url = f"http://{HOST}:{self.port}"
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        RUNNING.add(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        RUNNING.discard(self)
 
     def cpu_s(self) -> float:
         """Return the processor time used so far, in seconds."""
@@ -91,6 +111,17 @@ class Process(Service):
         return int(resident) / 1024
 
 
+RUNNING: set[Process] = set()
+LOAD = Load(lambda: sum(process.cpu_s() for process in RUNNING))
+
+
+def progress(text: str) -> float:
+    """Print what was measured and the load since the last line; return the others' share."""
+    others = LOAD.sample()
+    print(f"{text} (other processes: {others:.0f}% CPU)", file=sys.stderr, flush=True)
+    return others
+
+
 def on(cores: set[int]) -> list[str]:
     """Return the words that run a command on these cores."""
     return ["taskset", "--cpu-list", ",".join(map(str, cores))]
@@ -103,23 +134,38 @@ def nginx(directory: Path) -> Iterator[str]:
     (directory / "livez").touch()
     (directory / "small").write_text('{"name": "an answer as most are", "number": 12345}\n')
     (directory / "large").write_text(json.dumps(["0123456789abcdef"] * 5120))
+    (directory / "huge").write_bytes(bytes(HUGE_BYTES))
     upstream = Process(nginx_command(directory), cores=OTHER_CORES)
     configure_nginx(directory, STATIC.format(directory=directory, host=HOST, port=upstream.port))
     with upstream:
         yield upstream.url
 
 
-def run_wrk(url: str, callers: int, seconds: int) -> dict[str, Any]:
+def run_wrk(url: str, callers: int, seconds: int, upload_bytes: int = 0) -> dict[str, Any]:
     """Generate load from concurrent callers, each with one connection."""
     printed = succeed(
         Path.cwd(),
         *on(OTHER_CORES),
         *(find_program("wrk"), "--threads=1", f"--connections={callers}", f"--duration={seconds}s"),
         *("--timeout=60s", f"--script={Path(__file__).with_name('wrk.lua')}", url),
+        *(["--", str(upload_bytes)] if upload_bytes else []),
     )
     measured: dict[str, Any] = json.loads(printed.rstrip().rpartition("\n")[2])
     measured["requests"] -= measured["not_2xx"]  # errors are faster than successes
-    measured["per_s"] = measured["requests"] / measured.pop("duration_us") * 1e6
+    measured["seconds"] = measured.pop("duration_us") / 1e6
+    measured["per_s"] = measured["requests"] / measured["seconds"]
+    return measured
+
+
+def call_service(
+    process: Process, path: str, callers: int, seconds: int, upload_bytes: int = 0
+) -> dict[str, Any]:
+    """Generate load on a service, and measure its processor time and memory as well."""
+    before = process.cpu_s()
+    measured = run_wrk(f"{process.url}{path}", callers, seconds, upload_bytes)
+    measured["cpu_s"] = process.cpu_s() - before
+    measured["memory_mib"] = process.memory_mib()
+    process.settle()
     return measured
 
 
@@ -135,11 +181,25 @@ def require(*names: str) -> None:
         sys.exit(f"Missing: {', '.join(missing)}. On Debian: apt-get install {packages}")
 
 
-def save(name: str | Path, results: dict[str, Any]) -> None:
-    """Write results as JSON, with a description of the machine."""
-    text = json.dumps({"machine": description(), **results}, indent=1, ensure_ascii=False)
+def publish(
+    name: str | Path, results: dict[str, Any], report: Callable[[dict[str, Any]], str]
+) -> None:
+    """Write results as JSON with a description of the machine and its load, and print them."""
+    results = {"machine": description(), "load": LOAD.summary(), **results}
+    text = json.dumps(results, indent=1, ensure_ascii=False)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+    print(f"{report(results)}\n\n{conditions(results)}")
+
+
+def conditions(results: dict[str, Any]) -> str:
+    """Return which Python ran, and how busy the machine was with other work."""
+    python, load = results["machine"]["Python"], results["load"]
+    return (
+        f"Python {python}. Load average before the run: {load['average_before']:.2f}. "
+        f"CPU used by other processes during it: {load['others_median_percent']:.0f}% (median), "
+        f"{load['others_most_percent']:.0f}% at most."
+    )
 
 
 def saved(name: str) -> dict[str, Any]:

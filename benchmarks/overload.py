@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 import uvloop
-from machine import OTHER_CORES, Process, parser, rendered, save, table
+from machine import OTHER_CORES, Process, parser, progress, publish, rendered, table
 from plots import overload_plot
 
 SLOTS = 20
@@ -49,10 +49,9 @@ def main() -> None:
                     url = f"{service.url}/external?url={upstream.url}/"
                     row = runner.run(offered(url, load * CAPACITY_PER_S, arguments.seconds))
             rows.append({"contender": name, "load": load, **row})
-            print(f"{load:g} times, {name}: {row}", file=sys.stderr)
+            progress(f"{load:g} times, {name}: {row}")
     results = {"capacity_per_s": CAPACITY_PER_S, "rows": rows}
-    print(report(results))
-    save(arguments.output, results)
+    publish(arguments.output, results, report)
     overload_plot(rows, CAPACITY_PER_S, arguments.output)
 
 

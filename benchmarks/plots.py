@@ -36,10 +36,9 @@ mpl.rcParams.update(
 )
 
 
-def throughput_plot(cells: list[dict[str, Any]], body: str, output: str) -> None:
+def throughput_plot(cells: list[dict[str, Any]], output: str) -> None:
     """Plot requests per second and p99 against the number of callers."""
     figure, (rate, tail) = plt.subplots(1, 2, figsize=(11, 5))
-    cells = [cell for cell in cells if cell["body"] == body]
     # The lines of httpx2 would cover those of httpx.
     names = dict.fromkeys(
         cell["contender"] for cell in cells if not cell["contender"].startswith("generated: httpx2")
@@ -62,7 +61,7 @@ def throughput_plot(cells: list[dict[str, Any]], body: str, output: str) -> None
         axes.set_xticks(callers, [str(number) for number in callers])
         axes.set_yscale("log")
         axes.set_xlabel("concurrent callers")
-    finish(figure, rate, f"{output}-{body}")
+    finish(figure, rate, f"{output}-small")
 
 
 def overload_plot(rows: list[dict[str, Any]], capacity_per_s: int, output: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 import uvloop
-from machine import OTHER_CORES, Process, parser, rendered, save, table
+from machine import OTHER_CORES, Process, parser, progress, publish, rendered, table
 
 from support.generated import misbehaving_upstream
 
@@ -50,8 +50,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             samples, ends = runner.run(soak(project, arguments.calls))
     results = {"samples": samples, "ends": dict(ends.most_common())}
-    print(report(results))
-    save(arguments.output, results)
+    publish(arguments.output, results, report)
     early = samples[SAMPLES // 4]
     for late in samples[-2:]:  # the last under load, and the one at rest
         if (
@@ -88,7 +87,7 @@ async def soak(project: Path, calls: int) -> tuple[list[dict[str, Any]], Counter
                             "descriptors": service.descriptors(),
                         }
                     )
-                    print(f"{number} of {calls}: {samples[-1]}", file=sys.stderr, flush=True)
+                    progress(f"{number} of {calls}: {samples[-1]}")
                 fault = FAULTS[number // 10 % len(FAULTS)] if number % 10 == 0 else ""
                 stream = "/stream" if number % 7 == 0 else ""
                 url = f"{bad.url}{fault}" if fault else f"{good.url}/"

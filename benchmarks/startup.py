@@ -1,7 +1,8 @@
 """How long does the service take to its first response, compared with a bare FastAPI application?
 
 Both run in the environment that `uv sync --no-dev` makes for the generated project. Each round
-starts one after the other, waits for the first response, and reads its memory.
+starts one after the other, waits for the first response, and reads its memory. The ratios are the
+medians of all rounds, with their range.
 """
 
 import os
@@ -12,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from machine import Process, rendered, save, table
+from machine import Process, progress, publish, rendered, table
+from rounds import show
 
 from support.process import succeed
 
@@ -36,7 +38,6 @@ def main() -> None:
             name: {"first_response_s": [], "import_s": [], "memory_mib": []} for name in modules
         }
         for turn in range(ROUNDS + 1):
-            print(f"\r{turn} of {ROUNDS} rounds", end="", file=sys.stderr, flush=True)
             for name, (served, imported) in modules.items():
                 started = time.perf_counter()
                 succeed(project, python, "-c", f"import {imported}")
@@ -46,33 +47,27 @@ def main() -> None:
                     response_s = time.perf_counter() - started
                     memory_mib = process.memory_mib()
                 if turn:  # the first round compiles
-                    measured[name]["first_response_s"].append(response_s)
-                    measured[name]["import_s"].append(import_s)
-                    measured[name]["memory_mib"].append(memory_mib)
-        print(file=sys.stderr)
-    medians = {
-        name: {key: round(statistics.median(values), 3) for key, values in each.items()}
-        for name, each in measured.items()
-    }
-    print(report(medians))
-    save("startup", medians)
+                    measured[name]["first_response_s"].append(round(response_s, 3))
+                    measured[name]["import_s"].append(round(import_s, 3))
+                    measured[name]["memory_mib"].append(round(memory_mib, 1))
+            progress(f"{turn} of {ROUNDS} rounds")
+    publish("startup", {"contenders": measured}, report)
 
 
 def report(results: dict[str, Any]) -> str:
-    bare, service = results["bare FastAPI"], results["generated service"]
-    rows = [
-        [
-            name,
-            f"{of['import_s']:.2f} s",
-            f"{of['first_response_s']:.2f} s",
-            f"{of['memory_mib']:.0f} MiB",
-        ]
-        for name, of in (("bare FastAPI", bare), ("generated service", service))
-    ]
-    times = (
-        f"{service[key] / bare[key]:.2f}" for key in ("import_s", "first_response_s", "memory_mib")
-    )
+    rows = []
+    for name, of in results["contenders"].items():
+        medians = {key: statistics.median(values) for key, values in of.items()}
+        seconds = (f"{medians[key]:.2f} s" for key in ("import_s", "first_response_s"))
+        rows.append([name, *seconds, f"{medians['memory_mib']:.0f} MiB"])
+    times = (show(ratios(results, key)) for key in ("import_s", "first_response_s", "memory_mib"))
     return table(["", "import", "first response", "memory"], *rows, ["ratio", *times])
+
+
+def ratios(results: dict[str, Any], key: str) -> list[float]:
+    """Return the ratio of the service to bare FastAPI in each round."""
+    bare, service = results["contenders"].values()
+    return [own / other for own, other in zip(service[key], bare[key], strict=True)]
 
 
 if __name__ == "__main__":

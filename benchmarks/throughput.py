@@ -2,7 +2,8 @@
 
 The handler `GET /external?url=` calls nginx through each common client, and as generated. wrk
 generates the load. All contenders run side by side. Each round visits them in order and then in
-reverse, so background load affects all of them equally. Linux only.
+reverse, so background load affects all of them equally. `others` is the highest share of the CPU
+that other processes used during a row's measurements: distrust a row where it is high. Linux only.
 """
 
 import argparse
@@ -15,13 +16,25 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from machine import Process, nginx, parser, rendered, require, run_wrk, save, table
+from machine import (
+    Process,
+    call_service,
+    nginx,
+    parser,
+    progress,
+    publish,
+    rendered,
+    require,
+    table,
+)
 from plots import throughput_plot
+from rounds import alternate, ratios, show, summarize
 
-CALLERS = (1, 16, 64, 256)
+CALLERS = {"small": (1, 16, 64, 256), "large": (64,)}
 BODIES = {"small": "a small JSON document", "large": "a body of 100 kB"}
+PER_CALL = "a client per call"
 USUAL = {
-    "a client per call": "per-call",
+    PER_CALL: "per-call",
     "one shared httpx.AsyncClient": "httpx",
     "one shared httpx2.AsyncClient": "httpx2",
     "one shared aiohttp.ClientSession": "aiohttp",
@@ -31,6 +44,7 @@ GENERATED = {
     f"generated: {library} on {transport}": (library, transport)
     for library, transport in itertools.product(("httpx", "httpx2"), ("aiohttp", "httpcore"))
 }
+SERVICE, *_ = GENERATED
 
 
 def main() -> None:
@@ -39,82 +53,84 @@ def main() -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(directory / "nginx"))
+        names = [name for name in (*USUAL, *GENERATED) if arguments.only in name]
         contenders = {
             name: stack.enter_context(process)
-            for name, process in processes(directory, upstream).items()
-            if arguments.only in name
+            for name, process in processes(directory, upstream, names).items()
         }
         cells = measure(contenders, upstream, arguments)
     results = {"seconds": arguments.seconds, "rounds": arguments.rounds, "cells": cells}
-    print(report(results))
-    save(arguments.output, results)
-    for body in arguments.bodies:
-        throughput_plot(cells, body, arguments.output)
+    publish(arguments.output, results, report)
+    throughput_plot([cell for cell in cells if cell["body"] == "small"], arguments.output)
 
 
 def parsed() -> argparse.Namespace:
     options = parser(__doc__, "throughput")
     options.add_argument("--seconds", type=int, default=2, help="length of each measurement")
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--only", default="", help="part of the contenders' names")
-    options.add_argument("--callers", type=int, nargs="+", default=CALLERS)
+    options.add_argument("--callers", type=int, nargs="+", help="the default depends on the body")
     options.add_argument("--bodies", nargs="+", default=list(BODIES), choices=list(BODIES))
     return options.parse_args()
 
 
-def processes(directory: Path, upstream: str) -> dict[str, Process]:
-    usual = {
-        name: Process([sys.executable, Path(__file__).parent / "contenders/usual.py", client])
-        for name, client in USUAL.items()
-    }
-    generated = {}
-    for name, (library, transport) in GENERATED.items():
-        project = rendered(
-            directory / name,
-            http_library=library,
-            http_transport=transport,
-            upstreams=f"nginx={upstream}",
-        )
-        command = [sys.executable, "-m", "my_service"]
-        generated[name] = Process(command, directory=project, PYTHONPATH="src")
-    return usual | generated
+def processes(
+    directory: Path, upstream: str, names: list[str], python: str | Path = sys.executable
+) -> dict[str, Process]:
+    return {name: process(directory / name, upstream, name, python) for name in names}
+
+
+def process(directory: Path, upstream: str, name: str, python: str | Path) -> Process:
+    if name in USUAL:
+        return Process([python, Path(__file__).parent / "contenders/usual.py", USUAL[name]])
+    library, transport = GENERATED[name]
+    answers = {"http_library": library, "http_transport": transport}
+    project = rendered(directory, **answers, upstreams=f"nginx={upstream}")
+    return Process([python, "-m", "my_service"], directory=project, PYTHONPATH="src")
 
 
 def measure(
     contenders: dict[str, Process], upstream: str, arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    rounds = defaultdict(list)
-    cells = list(itertools.product(arguments.bodies, arguments.callers, contenders))
-    done = 0
-    for turn in range(arguments.rounds):
-        for body, callers, name in cells if turn % 2 == 0 else cells[::-1]:
-            done += 1
-            step = f"{done} of {len(cells) * arguments.rounds}"
-            print(f"{step}: {name}, {callers} callers, {body} body", end="", file=sys.stderr)
-            process = contenders[name]
-            cpu = process.cpu_s()
-            url = f"{process.url}/external?url={upstream}/{body}"
-            cell = run_wrk(url, callers, arguments.seconds)
-            cell["cpu_us"] = (process.cpu_s() - cpu) / max(1, cell["requests"]) * 1e6
-            cell["memory_mib"] = process.memory_mib()
-            rounds[body, callers, name].append(cell)
-            process.settle()
-            print(f": {cell['per_s']:.0f}/s, {cell['cpu_us']:.0f} µs", file=sys.stderr, flush=True)
+    measured = defaultdict(list)
+    cells = [
+        (body, callers, name)
+        for body in arguments.bodies
+        for callers in arguments.callers or CALLERS[body]
+        for name in contenders
+    ]
+    for step, (body, callers, name) in alternate(cells, arguments.rounds):
+        path = f"/external?url={upstream}/{body}"
+        # Its calls take seconds, so that few would end within the time of the others.
+        seconds = arguments.seconds * (4 if name == PER_CALL else 1)
+        cell = call_service(contenders[name], path, callers, seconds)
+        cell["cpu_us"] = cell.pop("cpu_s") / max(1, cell["requests"]) * 1e6
+        what = f"{name}, {callers_label(callers)}, {body} body"
+        cell["others_percent"] = progress(
+            f"{step}: {what}: {cell['per_s']:.0f}/s, {cell['cpu_us']:.0f} µs"
+        )
+        measured[body, callers, name].append(cell)
     return [
-        {"body": body, "callers": callers, "contender": name}
-        | {key: statistics.median(cell[key] for cell in measured) for key in measured[0]}
-        | {"errors": sum(cell["errors"] for cell in measured)}
-        for (body, callers, name), measured in rounds.items()
+        {"body": body, "callers": callers, "contender": name, **summarize(rounds)}
+        for (body, callers, name), rounds in measured.items()
     ]
 
 
 def report(results: dict[str, Any]) -> str:
     parts = []
+    python = results["machine"]["Python"]
     for body in dict.fromkeys(cell["body"] for cell in results["cells"]):
-        parts += [f"With {BODIES[body]}, requests per second:", rates(results, body)]
-    return "\n\n".join(
-        [*parts, "The default service against the others, with JSON:", ratios(results)]
-    )
+        parts += [
+            f"With {BODIES[body]}, requests per second on Python {python}:",
+            rates(results, body),
+        ]
+    if any(cell["contender"] == SERVICE for cell in results["cells"]):
+        parts += [
+            "The default service against the others, with JSON: the median ratio of all rounds, "
+            "with its range:",
+            comparison(results),
+        ]
+    return "\n\n".join(parts)
 
 
 def rates(results: dict[str, Any], body: str) -> str:
@@ -134,24 +150,23 @@ def rates(results: dict[str, Any], body: str) -> str:
                 f"{cpu_us:.0f} µs",
                 f"{own[most]['memory_mib']:.0f} MiB",
                 sum(cell["errors"] for cell in own.values()),
+                f"{max(cell['others_percent'] for cell in own.values()):.0f}%",
             ]
         )
     head = [callers_label(number) for number in callers]
-    more = [f"p50 of {most}", f"p99 of {most}", "CPU per request", "memory", "errors"]
+    more = [f"p50 of {most}", f"p99 of {most}", "CPU per request", "memory", "errors", "others"]
     return table(["handler calls the upstream with", *head, *more], *rows)
 
 
-def ratios(results: dict[str, Any]) -> str:
+def comparison(results: dict[str, Any]) -> str:
     cells = [cell for cell in results["cells"] if cell["body"] == "small"]
     callers = list(dict.fromkeys(cell["callers"] for cell in cells))
     found = {(cell["contender"], cell["callers"]): cell for cell in cells}
-    service, *_ = GENERATED
     rows = []
     for name in (name for name in USUAL if (name, callers[0]) in found):
-        of = [(found[service, number], found[name, number]) for number in callers]
-        times = (f"{own['per_s'] / other['per_s']:.2f}" for own, other in of)
-        own, other = of[-1]
-        rows.append([name, *times, f"{own['memory_mib'] / other['memory_mib']:.2f}"])
+        of = [(found[SERVICE, number], found[name, number]) for number in callers]
+        times = (show(ratios(own, other, "per_s")) for own, other in of)
+        rows.append([name, *times, show(ratios(*of[-1], "memory_mib"))])
     head = (callers_label(number) for number in callers)
     return table(["requests per second, as a multiple of", *head, "memory"], *rows)
 

@@ -1,3 +1,11 @@
+-- Sends a body of as many bytes as the first argument names, if there is one.
+init = function(args)
+  if args[1] then
+    wrk.method = "POST"
+    wrk.body = string.rep("x", tonumber(args[1]))
+  end
+end
+
 -- Prints wrk's figures as one line of JSON; latencies are in microseconds.
 done = function(summary, latency, requests)
   local failed = summary.errors

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import httpx
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Response
 
-SECRET = os.environ["SECRET"]
+SECRET = os.environ.get("SECRET", "")
 
 
 def handlers(client_of: Callable[..., Any]) -> APIRouter:
@@ -19,6 +19,11 @@ def handlers(client_of: Callable[..., Any]) -> APIRouter:
     @router.post("/order")
     async def order(url: str, client: Client) -> int:
         return (await client.post(url, content=b"one order")).status_code
+
+    @router.post("/upload")
+    async def upload(url: str, request: Request, client: Client) -> Response:
+        response = await client.post(url, content=request.stream())
+        return Response(response.content, status_code=response.status_code)
 
     @router.get("/with-secret")
     async def with_secret(url: str, client: Client) -> int:

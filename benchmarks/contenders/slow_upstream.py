@@ -1,4 +1,7 @@
-"""An upstream that serves a given number of concurrent requests in 100 ms; others queue."""
+"""An upstream that serves a given number of concurrent requests; others queue.
+
+`/` takes 100 ms, and `/5` takes 5 seconds.
+"""
 
 import asyncio
 import os
@@ -18,14 +21,16 @@ async def main() -> None:
         try:
             while request := await reader.readuntil(b"\r\n\r\n"):
                 if b" /livez " not in request:
+                    seconds = request.split()[1].removeprefix(b"/")
                     async with slots:
-                        await asyncio.sleep(WORK_S)
+                        await asyncio.sleep(float(seconds or WORK_S))
                 writer.write(ANSWER)
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", int(os.environ["APP_PORT"]))
+    port = int(os.environ["APP_PORT"])
+    server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=2048)
     await server.serve_forever()
 
 
