@@ -5,14 +5,12 @@ import logging
 import os
 import re
 import sys
+import time
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
-
-# Skip per-record look-ups whose results are never printed.
-logging.logProcesses = logging.logMultiprocessing = logging.logThreads = False
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -49,7 +47,15 @@ def config(level: str, format: str) -> dict[str, Any]:
     }
 
 
-class JsonFormatter(logging.Formatter):
+class _LineFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__()
+        # Skip look-ups for each record whose results these lines omit. Here, because the formats of
+        # other launchers may need them.
+        logging.logProcesses = logging.logMultiprocessing = logging.logThreads = False
+
+
+class JsonFormatter(_LineFormatter):
     """One JSON object per line, for machines."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -60,7 +66,7 @@ class JsonFormatter(logging.Formatter):
             return json.dumps(event, default=str)
 
 
-class ConsoleFormatter(logging.Formatter):
+class ConsoleFormatter(_LineFormatter):
     """Lines for people, coloured on a terminal unless NO_COLOR is set."""
 
     def __init__(self) -> None:
@@ -69,7 +75,7 @@ class ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         event = _event(record, self)
-        time = event.pop("timestamp")[11:23]
+        clock = event.pop("timestamp")[11:23]
         level, message = event.pop("level").upper(), event.pop("message")
         traces = [event.pop(name) for name in ("exception", "stack") if name in event]
         if level in self._colors:
@@ -77,29 +83,33 @@ class ConsoleFormatter(logging.Formatter):
         for name in ("request_id", "logger"):  # last, because people need them least
             event[name] = event.pop(name)
         fields = (f"{key}={_quote(value)}" for key, value in event.items() if value is not None)
-        line = f"{time} {level:8} {message:20} {' '.join(fields)}"
+        line = f"{clock} {level:8} {message:20} {' '.join(fields)}"
         return "\n".join([line, *traces])
 
 
 def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
-    time = datetime.fromtimestamp(record.created, UTC)
-    event = {
-        "timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    own = {
+        "timestamp": f"{_second(int(record.created))}.{int(record.msecs):03}Z",
         "level": record.levelname.lower(),
         "logger": record.name,
         "message": record.getMessage(),
         # Here, not in a filter: a logger's filters do not see its children's records.
         "request_id": request_id.get(),
     }
-    for name, value in vars(record).items():
-        if name not in _STANDARD_ATTRIBUTES and name not in event:
-            event[name] = value
+    fields = vars(record).items()
+    extra = {name: value for name, value in fields if name not in _STANDARD_ATTRIBUTES}
+    event = own | extra | own
     if record.exc_info:
         # httpx's exceptions contain full URLs, and so do tracebacks chained to them.
         event["exception"] = _URL.sub(r"\1\2", formatter.formatException(record.exc_info))
     if record.stack_info:
         event["stack"] = _URL.sub(r"\1\2", record.stack_info)
     return event
+
+
+@lru_cache(1)
+def _second(timestamp: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp))
 
 
 def _quote(value: object) -> str:

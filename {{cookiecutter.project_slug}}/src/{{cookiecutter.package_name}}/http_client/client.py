@@ -17,6 +17,7 @@ from .layers.response_limit import ACCEPT_ENCODING
 # Parsing a URL takes httpx 30 µs, so recent short ones are cached.
 _LONG = 1024
 _parse = lru_cache(256)(httpx.URL)
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 def parse_url(url: str) -> httpx.URL:
@@ -62,6 +63,7 @@ class ManagedClient(httpx.AsyncClient):
         self._timeout = immutable.Timeout(self.timeout)
         self._event_hooks = immutable.EventHooks(self.event_hooks)
         self._merge_cached = lru_cache(256)(super()._merge_url)
+        self._headers_to = lru_cache(256)(self._build_headers)
         self._now = asyncio.get_running_loop().time
         self._total_timeout_s = settings.total_timeout_s
         self._is_shared = True
@@ -80,6 +82,33 @@ class ManagedClient(httpx.AsyncClient):
             return self._merge_cached(url)
         return super()._merge_url(url)
 
+    def _build_headers(self, netloc: bytes) -> httpx.Headers:
+        host = [] if "Host" in self.headers or not netloc else [(b"Host", netloc)]
+        return httpx.Headers([*host, *self.headers.raw])
+
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, headers: Any = None, **options: Any
+    ) -> httpx.Request:
+        extensions = options.pop("extensions", None) or {}
+        unset = (value is None or value is httpx.USE_CLIENT_DEFAULT for value in options.values())
+        if method not in _WITHOUT_BODY or not all(unset):
+            return super().build_request(
+                method, url, headers=headers, extensions=extensions, **options
+            )
+        # The same for a request with nothing but a URL and headers, at a third of httpx's cost.
+        url = self._merge_url(url)
+        request = httpx.Request(
+            method,
+            url,
+            headers=self._headers_to(url.netloc),
+            stream=httpx.ByteStream(b""),
+            extensions={"timeout": self.timeout.as_dict(), **extensions},
+        )
+        request.read()
+        if headers is not None:
+            request.headers.update(headers)
+        return request
+
     async def send(
         self, request: httpx.Request, *, stream: bool = False, **options: Any
     ) -> httpx.Response:
@@ -91,10 +120,29 @@ class ManagedClient(httpx.AsyncClient):
         outer = send_options.get()
         send_options.set(SendOptions(self._now() + self._total_timeout_s, stream))
         try:
-            response = await super().send(request, stream=stream, **options)
+            return await super().send(request, stream=stream, **options)
         finally:
             send_options.set(outer)
-        if not stream:
+
+    async def _send_handling_auth(
+        self,
+        request: httpx.Request,
+        auth: httpx.Auth,
+        follow_redirects: bool,
+        history: list[httpx.Response],
+    ) -> httpx.Response:
+        options = send_options.get()
+        read = options is not None and not options.streamed
+        plain = type(auth) is httpx.Auth and not follow_redirects
+        if read and plain and isinstance(request.stream, httpx.AsyncByteStream):
+            # What httpx does for a call without authentication, at a quarter of its cost.
+            response = await self._transport.handle_async_request(request)
+            response.request = request
+            if response.has_redirect_location:
+                response.next_request = self._build_redirect_request(request, response)
+            return response
+        response = await super()._send_handling_auth(request, auth, follow_redirects, history)
+        if read:
             # httpx's stream and response reference each other, which would keep the body alive
             # until the next garbage collection.
             for each in (response, *response.history):

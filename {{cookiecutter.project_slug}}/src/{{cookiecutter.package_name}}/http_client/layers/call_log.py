@@ -38,4 +38,6 @@ def _log(request: httpx.Request, call: Call, started: float, failure: BaseExcept
         fields["error"] = f"{type(failure).__name__}: {failure}"
     elif failure is not None:  # its message may contain a secret
         fields["error"] = type(failure).__name__
-    log.log(level, "upstream call", extra=fields)
+    # As log.log() does, without looking up the line that called it, which is always this one.
+    record = log.makeRecord(log.name, level, __file__, 0, "upstream call", (), None, extra=fields)
+    log.handle(record)

@@ -44,18 +44,18 @@ class ResponseLimit(Layer):
         max_bytes = request.extensions.get("max_response_bytes", self._max_bytes)
         max_bytes = math.inf if max_bytes is None else max_bytes
         headers = response.headers
-        names = {name.lower() for name, _ in headers.raw}
-        length = headers["Content-Length"] if b"content-length" in names else ""
-        codings = _codings(headers) if b"content-encoding" in names else []
+        by_name = {name.lower(): value for name, value in headers.raw}
+        length = by_name.get(b"content-length", b"")
+        codings = _codings(headers) if b"content-encoding" in by_name else []
         try:
-            if length.isdecimal() and int(length) > max_bytes:
+            if length.isdigit() and int(length) > max_bytes:
                 raise ResponseTooLarge(f"the body exceeds {max_bytes} bytes")
             if len(codings) > _MAX_CODINGS or not _CODINGS.issuperset(codings):
                 raise httpx.DecodingError("unexpected Content-Encoding")
         except httpx.HTTPError:
             await response.aclose()
             raise
-        if not codings and length.isdecimal() and b"transfer-encoding" not in names:
+        if not codings and length.isdigit() and b"transfer-encoding" not in by_name:
             return response  # the transport ends such a body at its Content-Length
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks = _limit(response.stream, max_bytes)

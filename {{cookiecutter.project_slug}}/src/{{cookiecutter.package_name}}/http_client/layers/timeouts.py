@@ -27,14 +27,23 @@ class Deadline(Layer):
                 response = await self.inner.send(request, call)
                 call.status = response.status_code
                 if not call.streamed:
-                    async with contextlib.aclosing(response):
-                        await response.aread()
+                    await _read(response)
                 return response
         except TimeoutError:
             if not call.timed_out:
                 raise
             awaited = "waiting for a response" if call.status is None else "reading the body"
             raise DeadlineExceeded(f"total deadline exceeded while {awaited}") from None
+
+
+async def _read(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.ByteStream):  # the whole body has arrived
+        (response._content,) = response.stream  # as read() does, at a tenth of its cost
+        response._num_bytes_downloaded = len(response._content)
+        response.is_stream_consumed = response.is_closed = True
+    else:
+        async with contextlib.aclosing(response):
+            await response.aread()
 
 
 class AttemptTimeout(Layer):
