@@ -47,6 +47,12 @@ def config(level: str, format: str) -> dict[str, Any]:
     }
 
 
+def write(log: logging.Logger, level: int, message: str, fields: dict[str, Any]) -> None:
+    """Log a message with fields, without the 4 µs of looking up the line that logs it."""
+    if log.isEnabledFor(level):
+        log.handle(log.makeRecord(log.name, level, "", 0, message, (), None, extra=fields))
+
+
 class _LineFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__()

@@ -5,12 +5,13 @@ import logging
 import random
 import re
 import time
+from collections.abc import Awaitable
 from urllib.parse import quote
 
 import {{ cookiecutter.__httpx }}
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .log import request_id
+from .log import request_id, write
 from .problems import problem
 
 log = logging.getLogger(__name__)
@@ -38,12 +39,12 @@ class RequestMiddleware:
         status = None
         started = time.perf_counter()
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", own)]
-            await send(message)
+            return send(message)
 
         token = request_id.set(own.decode())
         try:
@@ -65,14 +66,12 @@ class RequestMiddleware:
             response = problem(500, "internal-error", "The service failed.")
             await response(scope, receive, send_with_id)
         finally:
-            log.log(
-                logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO,
-                "request",
-                extra={
-                    "method": scope["method"],
-                    "path": quote(scope["path"]),  # a line break in it must not forge a log line
-                    "status": status,
-                    "duration_ms": round((time.perf_counter() - started) * 1000, 2),
-                },
-            )
+            level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
+            fields = {
+                "method": scope["method"],
+                "path": quote(scope["path"]),  # a line break in it must not forge a log line
+                "status": status,
+                "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+            }
+            write(log, level, "request", fields)
             request_id.reset(token)

@@ -25,7 +25,9 @@ def encoding_of(response: httpx.Response) -> str:
     its charset cannot decode is read as UTF-8, or as little-endian UTF-16 and UTF-32, as in
     browsers.
     """
-    content_type = response.headers.get("Content-Type", "")
+    # headers.get() would find out the encoding of all headers first, which takes 2 µs.
+    values = [value for name, value in response.headers.raw if name.lower() == b"content-type"]
+    content_type = b", ".join(values).decode("latin-1")
     encoding = _encoding(content_type) if len(content_type) <= _LONGEST else "utf-8"
     if encoding.startswith(_STRICT) and response.is_closed:
         try:

@@ -1,4 +1,10 @@
-"""The client that handlers receive."""
+"""The client that handlers receive.
+
+It relies on private parts of httpx: of ``AsyncClient``, ``_build_redirect_request``, ``_cookies``,
+``_event_hooks``, ``_headers``, ``_merge_url``, ``_send_handling_auth``, ``_timeout`` and
+``_transport``; of ``Response``, in layers/timeouts.py, ``_content`` and ``_num_bytes_downloaded``.
+tests/http_client/test_same_as_httpx.py notices when they change.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -87,14 +93,19 @@ class ManagedClient(httpx.AsyncClient):
         return httpx.Headers([*host, *self.headers.raw])
 
     def build_request(
-        self, method: str, url: httpx.URL | str, *, headers: Any = None, **options: Any
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        headers: Any = None,
+        timeout: Any = httpx.USE_CLIENT_DEFAULT,
+        extensions: Any = None,
+        **parts: Any,
     ) -> httpx.Request:
-        extensions = options.pop("extensions", None) or {}
-        unset = (value is None or value is httpx.USE_CLIENT_DEFAULT for value in options.values())
-        if method not in _WITHOUT_BODY or not all(unset):
-            return super().build_request(
-                method, url, headers=headers, extensions=extensions, **options
-            )
+        default = timeout is httpx.USE_CLIENT_DEFAULT and method in _WITHOUT_BODY
+        if not default or any(part is not None for part in parts.values()):
+            options = {"headers": headers, "timeout": timeout, "extensions": extensions}
+            return super().build_request(method, url, **options, **parts)
         # The same for a request with nothing but a URL and headers, at a third of httpx's cost.
         url = self._merge_url(url)
         request = httpx.Request(
@@ -102,7 +113,7 @@ class ManagedClient(httpx.AsyncClient):
             url,
             headers=self._headers_to(url.netloc),
             stream=httpx.ByteStream(b""),
-            extensions={"timeout": self.timeout.as_dict(), **extensions},
+            extensions={"timeout": self.timeout.as_dict(), **(extensions or {})},
         )
         request.read()
         if headers is not None:

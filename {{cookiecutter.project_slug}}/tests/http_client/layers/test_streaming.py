@@ -9,6 +9,7 @@ import pytest
 from {{ cookiecutter.package_name }}.http_client.layers.base import Call
 from {{ cookiecutter.package_name }}.http_client.layers.streaming import StreamedBody
 from {{ cookiecutter.package_name }}.http_client.layers.timeouts import DeadlineExceeded
+from {{ cookiecutter.package_name }}.http_client.timer import SharedTimer
 
 from ...service import Logged, client_for, stack_for
 from ...upstream import Upstream
@@ -97,7 +98,7 @@ async def test_stream_that_is_kept_is_closed() -> None:
     call = Call("up", deadline=asyncio.get_running_loop().time() - 1, streamed=True)
     call.on_end(lambda _: ended.set())
     request, response = httpx.Request("GET", "http://up"), httpx.Response(200, content=b"body")
-    body = StreamedBody(request, response, call)
+    body = StreamedBody(request, response, call, SharedTimer())
 
     async with asyncio.timeout(5):
         await ended.wait()

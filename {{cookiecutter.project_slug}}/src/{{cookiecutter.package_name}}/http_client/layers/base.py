@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import {{ cookiecutter.__httpx }}
 
+from ..timer import Timeout
+
 OnEnd = Callable[[BaseException | None], None]
 """Called with the exception that ended a call, or with None."""
 
@@ -27,7 +29,7 @@ class Call:
     attempts: int = 0
     status: int | None = None
     """The status code that the caller receives."""
-    total_timeout: asyncio.Timeout | None = None
+    total_timeout: Timeout | None = None
     body_failed: bool = False
     """Whether the caller's own request body raised an exception."""
     _callbacks: list[OnEnd] = field(default_factory=list)
@@ -35,7 +37,7 @@ class Call:
     @property
     def timed_out(self) -> bool:
         """Whether the total deadline cancelled the call."""
-        return self.total_timeout is not None and self.total_timeout.expired()
+        return self.total_timeout is not None and self.total_timeout.expired
 
     def on_end(self, callback: OnEnd) -> None:
         """Run the callback when the call ends: its body read, its exception raised, its caller gone."""

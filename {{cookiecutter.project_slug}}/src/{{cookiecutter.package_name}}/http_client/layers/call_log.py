@@ -5,6 +5,7 @@ import time
 
 import {{ cookiecutter.__httpx }}
 
+from ...log import write
 from .base import Call, Layer
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ class CallLog(Layer):
 
 def _log(request: httpx.Request, call: Call, started: float, failure: BaseException | None) -> None:
     level = logging.WARNING if isinstance(failure, httpx.HTTPError) else logging.INFO
-    if not log.isEnabledFor(level):
-        return
     fields = {
         "upstream": call.upstream or request.url.raw_host.decode("ascii", "replace"),
         "method": request.method,
@@ -38,6 +37,4 @@ def _log(request: httpx.Request, call: Call, started: float, failure: BaseExcept
         fields["error"] = f"{type(failure).__name__}: {failure}"
     elif failure is not None:  # its message may contain a secret
         fields["error"] = type(failure).__name__
-    # As log.log() does, without looking up the line that called it, which is always this one.
-    record = log.makeRecord(log.name, level, __file__, 0, "upstream call", (), None, extra=fields)
-    log.handle(record)
+    write(log, level, "upstream call", fields)

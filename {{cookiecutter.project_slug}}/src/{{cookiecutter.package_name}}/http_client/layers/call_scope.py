@@ -11,6 +11,7 @@ import {{ cookiecutter.__httpx }}
 
 from ...log import request_id
 from ..charset import encoding_of
+from ..timer import SharedTimer
 from .base import Call, Layer
 from .streaming import StreamedBody
 
@@ -30,13 +31,15 @@ class CallScope(httpx.AsyncBaseTransport):
 
     def __init__(self, upstream: str | None, inner: Layer) -> None:
         self._upstream = upstream
+        self._timer = SharedTimer()
         self.inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         call = Call(self._upstream, *(send_options.get() or SendOptions(math.inf, streamed=False)))
         request.extensions = {**request.extensions, "call": call}
-        if (own_id := request_id.get()) is not None:
-            request.headers.setdefault("X-Request-ID", own_id)
+        own_id = request_id.get()
+        if own_id is not None and "X-Request-ID" not in request.headers:
+            request.headers["X-Request-ID"] = own_id
         started = time.perf_counter()
         try:
             response = await self.inner.send(request, call)
@@ -46,7 +49,7 @@ class CallScope(httpx.AsyncBaseTransport):
             call.end(failure)
             raise
         if call.streamed:
-            response.stream = StreamedBody(request, response, call)
+            response.stream = StreamedBody(request, response, call, self._timer)
         else:
             call.end(None)
             # httpx sets ``elapsed`` only for bodies that it reads itself.

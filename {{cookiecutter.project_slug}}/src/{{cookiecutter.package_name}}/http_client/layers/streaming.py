@@ -8,6 +8,7 @@ from typing import Self
 
 import {{ cookiecutter.__httpx }}
 
+from ..timer import SharedTimer, Timeout
 from .base import Call
 from .response_limit import has_body
 from .timeouts import DeadlineExceeded
@@ -22,10 +23,13 @@ class StreamedBody(httpx.AsyncByteStream):
     A body that nobody closes is closed when it is garbage, or a moment after its deadline.
     """
 
-    def __init__(self, request: httpx.Request, response: httpx.Response, call: Call) -> None:
+    def __init__(
+        self, request: httpx.Request, response: httpx.Response, call: Call, timer: SharedTimer
+    ) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
         self._stream = response.stream
         self._call = call
+        self._timer = timer
         # For a body closed early, because its caller left or stopped reading.
         self._failure: BaseException | None = (
             asyncio.CancelledError() if has_body(request, response) else None
@@ -35,7 +39,7 @@ class StreamedBody(httpx.AsyncByteStream):
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         # A weak reference: a strong one would keep every abandoned body alive until then.
-        self._timer = self._loop.call_at(
+        self._abandoned = self._loop.call_at(
             call.deadline + _ABANDONED_AFTER_S, _close, weakref.ref(self)
         )
 
@@ -50,7 +54,7 @@ class StreamedBody(httpx.AsyncByteStream):
             if self._loop.time() >= self._call.deadline:
                 raise TimeoutError
             # Around each piece, so that the caller's own work between two is not cancelled.
-            async with asyncio.timeout_at(self._call.deadline):
+            with Timeout(self._timer, self._call.deadline):
                 return await anext(self._chunks)
         except StopAsyncIteration:
             self._failure = None
@@ -63,7 +67,7 @@ class StreamedBody(httpx.AsyncByteStream):
             raise
 
     async def aclose(self) -> None:
-        self._timer.cancel()
+        self._abandoned.cancel()
         self._ended = True
         try:
             await self._stream.aclose()
@@ -72,7 +76,7 @@ class StreamedBody(httpx.AsyncByteStream):
 
     def __del__(self) -> None:
         if not self._ended and not self._loop.is_closed():
-            self._timer.cancel()
+            self._abandoned.cancel()
             # In the call's own context, because garbage collection may run in any.
             self._loop.call_soon_threadsafe(_close, lambda: self, context=self._context)
 

@@ -1,10 +1,10 @@
 """The total deadline of a call, and the timeout of each attempt."""
 
-import asyncio
 import contextlib
 
 import {{ cookiecutter.__httpx }}
 
+from ..timer import SharedTimer, Timeout
 from .base import Call, Layer
 
 
@@ -18,12 +18,16 @@ class Deadline(Layer):
     Reads the body as well, unless the call is streamed: then streaming.py bounds it.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer = SharedTimer()
+
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
         # A timeout cancels only a wait: without this check, a late call would still be sent.
         if self.now() >= call.deadline:
             raise DeadlineExceeded("total deadline exceeded before the first attempt")
         try:
-            async with asyncio.timeout_at(call.deadline) as call.total_timeout:
+            with Timeout(self._timer, call.deadline) as call.total_timeout:
                 response = await self.inner.send(request, call)
                 call.status = response.status_code
                 if not call.streamed:
@@ -55,12 +59,13 @@ class AttemptTimeout(Layer):
     def __init__(self, timeout_s: float) -> None:
         super().__init__()
         self._timeout_s = timeout_s
+        self._timer = SharedTimer()
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
         try:
-            async with asyncio.timeout(self._timeout_s) as timeout:
+            with Timeout(self._timer, self.now() + self._timeout_s) as timeout:
                 return await self.inner.send(request, call)
         except TimeoutError:
-            if not timeout.expired():
+            if not timeout.expired:
                 raise
             raise httpx.ReadTimeout(f"no response within {self._timeout_s:g} s") from None
