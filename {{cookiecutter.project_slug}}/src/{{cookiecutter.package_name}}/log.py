@@ -57,8 +57,9 @@ class _LineFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__()
         # Skip look-ups for each record whose results these lines omit. Here, because the formats of
-        # other launchers may need them.
-        logging.logProcesses = logging.logMultiprocessing = logging.logThreads = False
+        # other launchers may need them. Python 3.11 has no logAsyncioTasks.
+        skipped = ("logProcesses", "logMultiprocessing", "logThreads", "logAsyncioTasks")
+        vars(logging).update(dict.fromkeys(skipped, False))
 
 
 class JsonFormatter(_LineFormatter):
