@@ -1,6 +1,7 @@
 """How many calls a second does one worker make, and how long do they take?
 
-The handler `GET /external?url=` calls nginx through each common client, and as generated. wrk
+The same handler calls nginx through each common client, and through the client of a generated
+service with all its default layers. `/external` of the service checks the caller's URL as well. wrk
 generates the load. All contenders run side by side. Each round visits them in order and then in
 reverse, so background load affects all of them equally. `others` is the highest share of the CPU
 that other processes used during a row's measurements: distrust a row where it is high. Linux only.
@@ -45,6 +46,7 @@ GENERATED = {
     for library, transport in itertools.product(("httpx", "httpx2"), ("aiohttp", "httpcore"))
 }
 SERVICE, *_ = GENERATED
+EXTERNAL = "generated: /external"
 
 
 def main() -> None:
@@ -53,7 +55,7 @@ def main() -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(directory / "nginx"))
-        names = [name for name in (*USUAL, *GENERATED) if arguments.only in name]
+        names = [name for name in (*USUAL, *GENERATED, EXTERNAL) if arguments.only in name]
         contenders = {
             name: stack.enter_context(process)
             for name, process in processes(directory, upstream, names).items()
@@ -83,10 +85,12 @@ def processes(
 def process(directory: Path, upstream: str, name: str, python: str | Path) -> Process:
     if name in USUAL:
         return Process([python, Path(__file__).parent / "contenders/usual.py", USUAL[name]])
-    library, transport = GENERATED[name]
+    library, transport = GENERATED.get(name, GENERATED[SERVICE])
     answers = {"http_library": library, "http_transport": transport}
     project = rendered(directory, **answers, upstreams=f"nginx={upstream}")
-    return Process([python, "-m", "my_service"], directory=project, PYTHONPATH="src")
+    called = Path(__file__).parent / "contenders/call.py"
+    command = ["-m", "my_service"] if name == EXTERNAL else [called]
+    return Process([python, *command], directory=project, PYTHONPATH="src")
 
 
 def measure(
@@ -100,7 +104,8 @@ def measure(
         for name in contenders
     ]
     for step, (body, callers, name) in alternate(cells, arguments.rounds):
-        path = f"/external?url={upstream}/{body}"
+        handler = "call" if name.startswith(tuple(GENERATED)) else "external"
+        path = f"/{handler}?url={upstream}/{body}"
         # Its calls take seconds, so that few would end within the time of the others.
         seconds = arguments.seconds * (4 if name == PER_CALL else 1)
         cell = call_service(contenders[name], path, callers, seconds)

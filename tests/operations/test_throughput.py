@@ -31,7 +31,7 @@ def test_throughput(tmp_path: Path) -> None:
     printed = succeed(tmp_path, *command)
 
     cells = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["cells"]
-    assert len(cells) == 9
+    assert len(cells) == 10
     assert all(cell["requests"] > 0 and cell["errors"] == 0 for cell in cells)
     assert all(0 <= cell["others_percent"] <= 100 for cell in cells)
     assert all(f"| {cell['contender']} |" in printed for cell in cells)
