@@ -48,7 +48,7 @@ def config(level: str, format: str) -> dict[str, Any]:
 
 
 def write(log: logging.Logger, level: int, message: str, fields: dict[str, Any]) -> None:
-    """Log a message with fields, without the 4 µs of looking up the line that logs it."""
+    """Log a message with fields. Its record names no file and line: to look them up takes 4 µs."""
     if log.isEnabledFor(level):
         log.handle(log.makeRecord(log.name, level, "", 0, message, (), None, extra=fields))
 
@@ -96,7 +96,7 @@ class ConsoleFormatter(_LineFormatter):
 
 def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
     own = {
-        "timestamp": f"{_second(int(record.created))}.{int(record.msecs):03}Z",
+        "timestamp": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03}Z",
         "level": record.levelname.lower(),
         "logger": record.name,
         "message": record.getMessage(),

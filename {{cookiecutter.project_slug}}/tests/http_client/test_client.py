@@ -41,15 +41,20 @@ async def test_only_the_lifespan_closes_a_client(upstream: Upstream) -> None:
         await client.get("/")
 
 
-async def test_a_response_is_freed_with_its_last_reference(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/", "/chunked/2", "/status/302?location=/"])
+async def test_a_response_is_freed_with_its_last_reference(
+    client: httpx.AsyncClient, path: str
+) -> None:
     """A response does not wait for the garbage collector, or bodies would fill the memory."""
     gc.disable()
     try:
-        response = weakref.ref(await client.get("/"))
+        own = weakref.ref(await client.get(path, follow_redirects=True))
+        of_a_task = weakref.ref(await asyncio.create_task(client.get(path)))
+        await asyncio.sleep(0)  # the event loop forgets the task
     finally:
         gc.enable()
 
-    assert response() is None
+    assert (own(), of_a_task()) == (None, None)
 
 
 async def test_credentials_go_to_their_own_upstream(upstream: Upstream) -> None:

@@ -16,6 +16,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "headers": {"headers": {"X-Own": "1", "accept": "text/plain"}},
     "repeated-headers": {"headers": [("X-Own", "1"), ("X-Own", "2")]},
     "host": {"headers": {"Host": "other"}},
+    "not-ascii": {"headers": {"X-Own": "ü".encode()}},
     "params": {"params": {"a": "1"}},
     "cookies": {"cookies": {"a": "1"}},
     "timeout": {"timeout": 1},
@@ -55,6 +56,7 @@ async def test_requests(
 def parts_of(request: httpx.Request) -> dict[str, Any]:
     return vars(request) | {
         "headers": request.headers.raw,
+        "text of headers": request.headers.multi_items(),
         "stream": type(request.stream),
         "content": request.read(),
     }
@@ -73,6 +75,7 @@ async def test_responses(
         expected = await plain.get(path, follow_redirects=follow)
 
     assert state_of(response) == state_of(expected)
+    assert type(response.stream) is httpx.ByteStream  # nothing of its connection
     assert [part async for part in response.aiter_bytes(2)] == [
         part async for part in expected.aiter_bytes(2)
     ]
@@ -87,6 +90,22 @@ def state_of(response: httpx.Response) -> dict[str, Any]:
         "text": response.text,
         "timed": response.elapsed.total_seconds() > 0,
     }
+
+
+async def test_hooks_and_errors(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    """Event hooks run, which tracers set on httpx's class, and an error has its request."""
+    seen: list[object] = []
+
+    async def hook(each: object) -> None:
+        seen.append(type(each))
+
+    vars(client)["_event_hooks"] = {"request": [hook], "response": [hook]}
+    await client.get("/")
+    with pytest.raises(httpx.RemoteProtocolError) as raised:
+        await client.post("/drop")
+
+    assert seen == [httpx.Request, httpx.Response, httpx.Request]
+    assert raised.value.request.url == f"{upstream.url}/drop"
 
 
 async def test_private_parts_of_httpx() -> None:

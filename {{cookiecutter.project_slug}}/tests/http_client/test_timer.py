@@ -27,6 +27,18 @@ async def test_timeouts_end_in_order(timer: SharedTimer) -> None:
     assert ended == ["first", "second", "third"]
 
 
+async def test_others_end_after_one_that_fails(timer: SharedTimer) -> None:
+    """A callback that raises, as cancelling a task can, does not stop the other timeouts."""
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    ended: list[str] = []
+    timer.start(lambda: 1 / 0, after(0.01))
+    timer.start(partial(ended.append, "later"), after(0.02))
+
+    await asyncio.sleep(0.1)
+    assert (ended, len(failures)) == (["later"], 1)
+
+
 async def test_timeout_cancels_its_block(timer: SharedTimer) -> None:
     """A block that takes too long raises TimeoutError; one that ends earlier is not cancelled."""
     with pytest.raises(TimeoutError), Timeout(timer, after(0.01)) as timeout:

@@ -99,17 +99,14 @@ class ManagedClient(httpx.AsyncClient):
             return super().build_request(method, url, **options)
         # The same for a request with nothing but a URL and headers, at a third of httpx's cost.
         url = self._merge_url(url)
-        timeout = self.timeout.as_dict()
-        request = httpx.Request(
-            method,
-            url,
-            headers=self._headers_to(url.netloc),
-            stream=httpx.ByteStream(b""),
-            extensions={"timeout": timeout, **given.get("extensions", {})},
-        )
-        request.read()
+        headers = self._headers_to(url.netloc)
         if "headers" in given:
-            request.headers.update(given["headers"])
+            headers = httpx.Headers(headers)
+            headers.update(given["headers"])
+        extensions = {"timeout": self.timeout.as_dict(), **given.get("extensions", {})}
+        body = httpx.ByteStream(b"")
+        request = httpx.Request(method, url, headers=headers, stream=body, extensions=extensions)
+        request.read()
         return request
 
     async def send(
@@ -135,8 +132,16 @@ class ManagedClient(httpx.AsyncClient):
         plain = type(options["auth"]) is httpx.Auth and not options["follow_redirects"]
         if read and plain and isinstance(request.stream, httpx.AsyncByteStream):
             # What httpx does for such a call, at a quarter of its cost.
-            response = await self._transport.handle_async_request(request)
+            for hook in self._event_hooks["request"]:
+                await hook(request)
+            try:
+                response = await self._transport.handle_async_request(request)
+            except httpx.RequestError as failure:
+                failure.request = request
+                raise
             response.request = request
+            for hook in self._event_hooks["response"]:
+                await hook(response)
             if response.has_redirect_location:
                 response.next_request = self._build_redirect_request(request, response)
             return response

@@ -37,11 +37,13 @@ class SharedTimer:
     def _end(self) -> None:
         self._handle = None
         now = self._loop.time() + _EARLY_S
-        for callback in [callback for callback, end in self._ends.items() if end <= now]:
-            self.stop(callback)
-            callback()
-        if self._ends:
-            self._wait_until(min(self._ends.values()))
+        try:
+            for callback in [callback for callback, end in self._ends.items() if end <= now]:
+                self.stop(callback)
+                callback()
+        finally:  # cancelling a task can raise what its future raises
+            if self._ends:
+                self._wait_until(min(self._ends.values()))
 
 
 class Timeout:
@@ -71,5 +73,6 @@ class Timeout:
         self._timer.stop(self._expire)
         # Someone else may have cancelled the task as well.
         only = self.expired and self._task.uncancel() <= self._cancelling
+        del self._task  # its result may refer to this
         if only and kind is asyncio.CancelledError:
             raise TimeoutError

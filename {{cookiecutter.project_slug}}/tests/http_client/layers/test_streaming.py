@@ -71,15 +71,22 @@ async def test_call_ends_once(
     assert (errors, in_flight) == ([error], 0)
 
 
-async def test_stream_ends_at_its_deadline(upstream: Upstream) -> None:
-    """The deadline bounds a body even if it is the caller who reads slowly."""
+@pytest.mark.parametrize(
+    ("path", "pause_s"),
+    [
+        pytest.param("/large/3000000", 0.25, id="slow-caller"),
+        pytest.param("/endless", 0, id="slow-upstream"),
+    ],
+)
+async def test_stream_ends_at_its_deadline(upstream: Upstream, path: str, pause_s: float) -> None:
+    """The deadline bounds a body, whether the upstream sends or the caller reads slowly."""
     async with (
         client_for(upstream, total_timeout_s=0.2) as client,
-        client.stream("GET", "/large/3000000") as response,
+        client.stream("GET", path) as response,
     ):
         chunks = response.aiter_raw()
         await anext(chunks)
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(pause_s)
         with pytest.raises(DeadlineExceeded):
             await anext(chunks)
 

@@ -44,8 +44,6 @@ class CallScope(httpx.AsyncBaseTransport):
         try:
             response = await self.inner.send(request, call)
         except BaseException as failure:
-            if isinstance(failure, httpx.RequestError):
-                failure.request = request
             call.end(failure)
             raise
         if call.streamed:

@@ -33,12 +33,16 @@ class ConcurrencyLimit(Layer):
         self._idle = asyncio.Event()
         self._mean_duration_s = 0.0
 
+    @property
+    def idle(self) -> bool:
+        return not self.in_flight and not self._waiting
+
     def gauges(self) -> dict[str, int | str]:
         return {"in_flight": self.in_flight, "waiting": self._waiting, **self.inner.gauges()}
 
     async def wait_until_idle(self) -> None:
-        """Return when no call is in flight."""
-        while self.in_flight:
+        """Return when no call is in flight or waits for a slot."""
+        while not self.idle:
             self._idle.clear()
             await self._idle.wait()
 
@@ -67,11 +71,13 @@ class ConcurrencyLimit(Layer):
             ) from None
         finally:
             self._waiting -= 1
+            if self.idle:
+                self._idle.set()
 
     def _release(self, acquired: float) -> None:
         self._slots.release()
         self.in_flight -= 1
         # An exponential mean over about the last ten calls is enough for an estimate.
         self._mean_duration_s += 0.1 * (self.now() - acquired - self._mean_duration_s)
-        if not self.in_flight:
+        if self.idle:
             self._idle.set()

@@ -48,6 +48,7 @@ async def _read(response: httpx.Response) -> None:
     else:
         async with contextlib.aclosing(response):
             await response.aread()
+        response.stream = httpx.ByteStream(b"")  # the old one refers to the connection
 
 
 class AttemptTimeout(Layer):
