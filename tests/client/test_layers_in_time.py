@@ -267,7 +267,8 @@ def test_rejections_estimate_when_a_slot_is_free(
         client.call(Answer(after_s=duration_s))
     _, _, *failures = client.end(*(client.begin(Answer(after_s=60)) for _ in range(2 + 3)))
 
-    assert [failure.retry_after_s for failure in failures] == expected_s
+    # They end at the same time, in any order.
+    assert sorted((failure.retry_after_s for failure in failures), reverse=True) == expected_s
 
 
 def test_breaker_ignores_attempts_from_before_an_outage(

@@ -54,7 +54,7 @@ class Clients:
         limits = [stack.limit for stack in (self.default, *self.upstreams.values())]
         try:
             async with asyncio.timeout(grace_s):
-                while not all(limit.idle for limit in limits):  # one call may begin another
+                while any(limit.in_flight for limit in limits):  # one call may begin another
                     for limit in limits:
                         await limit.wait_until_idle()
         except TimeoutError:

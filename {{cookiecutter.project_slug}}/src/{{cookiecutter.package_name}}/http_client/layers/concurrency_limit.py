@@ -1,7 +1,9 @@
 """The concurrency limit: no upstream occupies more than its share of this process."""
 
 import asyncio
+import contextlib
 
+import anyio
 import {{ cookiecutter.__httpx }}
 
 from ..errors import ProblemType, Rejected
@@ -27,57 +29,50 @@ class ConcurrencyLimit(Layer):
         super().__init__()
         self._max = max_connections
         self._pool_timeout_s = pool_timeout_s
-        self._slots = asyncio.Semaphore(max_connections)
-        self.in_flight = 0
-        self._waiting = 0
+        self._slots = anyio.Semaphore(max_connections, fast_acquire=True)
         self._idle = asyncio.Event()
         self._mean_duration_s = 0.0
 
     @property
-    def idle(self) -> bool:
-        return not self.in_flight and not self._waiting
+    def in_flight(self) -> int:
+        return self._max - self._slots.value
 
     def gauges(self) -> dict[str, int | str]:
-        return {"in_flight": self.in_flight, "waiting": self._waiting, **self.inner.gauges()}
+        waiting = self._slots.statistics().tasks_waiting
+        return {"in_flight": self.in_flight, "waiting": waiting, **self.inner.gauges()}
 
     async def wait_until_idle(self) -> None:
-        """Return when no call is in flight or waits for a slot."""
-        while not self.idle:
+        """Return when no call is in flight."""
+        while self.in_flight:
             self._idle.clear()
             await self._idle.wait()
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
-        if self._slots.locked():
-            await self._wait(call.deadline)
-        else:
-            await self._slots.acquire()
-        self.in_flight += 1
+        await self._acquire(call.deadline)
         acquired = self.now()
         call.on_end(lambda _: self._release(acquired))
         return await self.inner.send(request, call)
 
-    async def _wait(self, deadline: float) -> None:
+    async def _acquire(self, deadline: float) -> None:
+        with contextlib.suppress(anyio.WouldBlock):
+            self._slots.acquire_nowait()
+            return
         give_up_at = self.now() + self._pool_timeout_s
-        self._waiting += 1
         try:
             async with asyncio.timeout_at(min(give_up_at, deadline)):
                 await self._slots.acquire()
         except TimeoutError:
             if deadline < give_up_at:
                 raise DeadlineExceeded("total deadline exceeded while waiting for a slot") from None
+            waiting = self._slots.statistics().tasks_waiting
             raise ConcurrencyLimitReached(
                 f"all {self._max} slots were busy for {self._pool_timeout_s:g} s",
-                retry_after_s=self._mean_duration_s * self._waiting / self._max,
+                retry_after_s=self._mean_duration_s * (waiting + 1) / self._max,
             ) from None
-        finally:
-            self._waiting -= 1
-            if self.idle:
-                self._idle.set()
 
     def _release(self, acquired: float) -> None:
         self._slots.release()
-        self.in_flight -= 1
         # An exponential mean over about the last ten calls is enough for an estimate.
         self._mean_duration_s += 0.1 * (self.now() - acquired - self._mean_duration_s)
-        if self.idle:
+        if not self.in_flight:
             self._idle.set()
