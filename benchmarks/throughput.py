@@ -1,10 +1,11 @@
 """How many calls a second does one worker make, and how long do they take?
 
 The same handler calls nginx through each common client, and through the client of a generated
-service with all its default layers. `/external` of the service checks the caller's URL as well. wrk
-generates the load. All contenders run side by side. Each round visits them in order and then in
-reverse, so background load affects all of them equally. `others` is the highest share of the CPU
-that other processes used during a row's measurements: distrust a row where it is high. Linux only.
+service with all its default layers. `/external` of the service checks the caller's URL, which costs
+less than the other handler's injected client. wrk generates the load. All contenders run side by
+side. Each round visits them in order and then in reverse, so background load affects all of them
+equally. `others` is the highest share of the CPU that other processes used during a row's
+measurements: distrust a row where it is high. Linux only.
 """
 
 import argparse
@@ -106,7 +107,7 @@ def measure(
     for step, (body, callers, name) in alternate(cells, arguments.rounds):
         handler = "call" if name.startswith(tuple(GENERATED)) else "external"
         path = f"/{handler}?url={upstream}/{body}"
-        # Its calls take seconds, so that few would end within the time of the others.
+        # Its calls take seconds, so it needs longer measurements.
         seconds = arguments.seconds * (4 if name == PER_CALL else 1)
         cell = call_service(contenders[name], path, callers, seconds)
         cell["cpu_us"] = cell.pop("cpu_s") / max(1, cell["requests"]) * 1e6

@@ -48,7 +48,7 @@ def config(level: str, format: str) -> dict[str, Any]:
 
 
 def write(log: logging.Logger, level: int, message: str, fields: dict[str, Any]) -> None:
-    """Log a message with fields. Its record names no file and line: to look them up takes 4 µs."""
+    """Log a message with fields. The record has no file and line: finding them takes 4 µs."""
     if log.isEnabledFor(level):
         log.handle(log.makeRecord(log.name, level, "", 0, message, (), None, extra=fields))
 
@@ -56,8 +56,8 @@ def write(log: logging.Logger, level: int, message: str, fields: dict[str, Any])
 class _LineFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__()
-        # Skip look-ups for each record whose results these lines omit. Here, because the formats of
-        # other launchers may need them. Python 3.11 has no logAsyncioTasks.
+        # Skip look-ups for each record whose results these lines omit. Set here, not at import:
+        # other launchers' formats may need them. Python 3.11 has no logAsyncioTasks.
         skipped = ("logProcesses", "logMultiprocessing", "logThreads", "logAsyncioTasks")
         vars(logging).update(dict.fromkeys(skipped, False))
 
@@ -96,7 +96,7 @@ class ConsoleFormatter(_LineFormatter):
 
 def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, Any]:
     own = {
-        "timestamp": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03}Z",
+        "timestamp": f"{_format_second(int(record.created))}.{int(record.created % 1 * 1000):03}Z",
         "level": record.levelname.lower(),
         "logger": record.name,
         "message": record.getMessage(),
@@ -105,7 +105,7 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
     }
     fields = vars(record).items()
     extra = {name: value for name, value in fields if name not in _STANDARD_ATTRIBUTES}
-    event = own | extra | own
+    event = own | extra | own  # `own` comes first, and wins
     if record.exc_info:
         # httpx's exceptions contain full URLs, and so do tracebacks chained to them.
         event["exception"] = _URL.sub(r"\1\2", formatter.formatException(record.exc_info))
@@ -115,7 +115,7 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
 
 
 @lru_cache(1)
-def _second(timestamp: int) -> str:
+def _format_second(timestamp: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp))
 
 

@@ -45,7 +45,7 @@ async def plain(client: httpx.AsyncClient) -> httpx.AsyncClient:
 async def test_requests(
     client: httpx.AsyncClient, plain: httpx.AsyncClient, options: dict[str, Any]
 ) -> None:
-    """A request has the same method, URL, headers, body and extensions."""
+    """The client builds the same request as httpx."""
     options = {"method": "GET", "url": "/path", **options}
 
     request, expected = client.build_request(**options), plain.build_request(**options)
@@ -69,7 +69,7 @@ def parts_of(request: httpx.Request) -> dict[str, Any]:
 async def test_responses(
     client: httpx.AsyncClient, plain: httpx.AsyncClient, upstream: Upstream, path: str, follow: bool
 ) -> None:
-    """A response has the same state, which later reads of it use."""
+    """A response has the same state as httpx's, so later reads give the same."""
     async with plain:
         response = await client.get(path, follow_redirects=follow)
         expected = await plain.get(path, follow_redirects=follow)
@@ -82,8 +82,8 @@ async def test_responses(
 
 
 def state_of(response: httpx.Response) -> dict[str, Any]:
-    own = {"headers", "extensions", "stream", "_elapsed", "_encoding", "_decoder", "_request"}
-    return {name: value for name, value in vars(response).items() if name not in own} | {
+    skipped = {"headers", "extensions", "stream", "_elapsed", "_encoding", "_decoder", "_request"}
+    return {name: value for name, value in vars(response).items() if name not in skipped} | {
         "url": response.url,
         "history": [each.status_code for each in response.history],
         "next_request": response.next_request and response.next_request.url,
@@ -93,7 +93,7 @@ def state_of(response: httpx.Response) -> dict[str, Any]:
 
 
 async def test_hooks_and_errors(client: httpx.AsyncClient, upstream: Upstream) -> None:
-    """Event hooks run, which tracers set on httpx's class, and an error has its request."""
+    """Event hooks run, as New Relic needs, and an error has its request."""
     seen: list[object] = []
 
     async def hook(each: object) -> None:
@@ -109,7 +109,7 @@ async def test_hooks_and_errors(client: httpx.AsyncClient, upstream: Upstream) -
 
 
 async def test_private_parts_of_httpx() -> None:
-    """client.py lists the private parts of httpx that the client relies on."""
+    """httpx still has the private parts that client.py lists."""
     async with httpx.AsyncClient() as client:
         names = ("_cookies", "_event_hooks", "_headers", "_merge_url", "_timeout", "_transport")
         assert [name for name in names if not hasattr(client, name)] == []

@@ -25,7 +25,7 @@ def encoding_of(response: httpx.Response) -> str:
     its charset cannot decode is read as UTF-8, or as little-endian UTF-16 and UTF-32, as in
     browsers.
     """
-    # headers.get() would find out the encoding of all headers first, which takes 2 µs.
+    # headers.get() first guesses the encoding of all headers, which takes 2 µs.
     values = [value for name, value in response.headers.raw if name.lower() == b"content-type"]
     content_type = b", ".join(values).decode("latin-1")
     encoding = _encoding(content_type) if len(content_type) <= _LONGEST else "utf-8"

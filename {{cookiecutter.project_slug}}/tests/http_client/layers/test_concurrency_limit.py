@@ -103,7 +103,7 @@ async def test_cancelled_calls_release_their_slot(upstream: Upstream, path: str)
 
 
 async def test_slot_on_its_way_is_not_idle() -> None:
-    """The end of one call does not look idle while its slot goes to a waiting one."""
+    """The limit is not idle while a slot passes to a waiting call."""
     limit = ConcurrencyLimit(max_connections=1, pool_timeout_s=5)
     limit.inner = Answering()
     first, gone, last = (Call("up", deadline=math.inf, streamed=False) for _ in range(3))
