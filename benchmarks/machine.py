@@ -197,8 +197,8 @@ def conditions(results: dict[str, Any]) -> str:
     python, load = results["machine"]["Python"], results["load"]
     return (
         f"Python {python}. Load average before the run: {load['average_before']:.2f}. "
-        f"CPU used by other processes during it: {load['others_median_percent']:.0f}% (median), "
-        f"{load['others_most_percent']:.0f}% at most."
+        f"CPU used by other processes during it: {load['others_median_percent']:.1f}% (median), "
+        f"{load['others_most_percent']:.1f}% at most."
     )
 
 

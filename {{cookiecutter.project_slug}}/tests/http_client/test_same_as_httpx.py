@@ -53,6 +53,14 @@ async def test_requests(
     assert parts_of(request) == parts_of(expected)
 
 
+async def test_unknown_options(client: httpx.AsyncClient) -> None:
+    """An option that httpx does not have is an error, even without a value."""
+    build_request: Any = client.build_request
+
+    with pytest.raises(TypeError, match="misspelt"):
+        build_request("GET", "/", misspelt=None)
+
+
 def parts_of(request: httpx.Request) -> dict[str, Any]:
     return vars(request) | {
         "headers": request.headers.raw,

@@ -2,11 +2,13 @@
 
 It relies on private parts of httpx: of ``AsyncClient``, ``_build_redirect_request``, ``_cookies``,
 ``_event_hooks``, ``_headers``, ``_merge_url``, ``_send_handling_auth``, ``_timeout`` and
-``_transport``; of ``Response``, in layers/timeouts.py, ``_content`` and ``_num_bytes_downloaded``.
+``_transport``; of ``Response``, in layers/timeouts.py, ``_content`` and ``_num_bytes_downloaded``;
+in transport/proxies.py, the module ``_utils``.
 tests/http_client/test_same_as_httpx.py notices when they change.
 """
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -24,6 +26,8 @@ from .layers.response_limit import ACCEPT_ENCODING
 _LONG = 1024
 _parse = lru_cache(256)(httpx.URL)
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_PARAMETERS = inspect.signature(httpx.AsyncClient.build_request).parameters
+_DEFAULTS = {name: parameter.default for name, parameter in _PARAMETERS.items()}
 
 
 def parse_url(url: str) -> httpx.URL:
@@ -93,8 +97,8 @@ class ManagedClient(httpx.AsyncClient):
         return httpx.Headers([*host, *self.headers.raw])
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        defaults = {"timeout": httpx.USE_CLIENT_DEFAULT}  # None for all others
-        given = {name: value for name, value in options.items() if value is not defaults.get(name)}
+        default = _DEFAULTS.get  # an unknown option counts as given, so that httpx rejects it
+        given = {name: value for name, value in options.items() if value is not default(name, ...)}
         if method not in _WITHOUT_BODY or given.keys() - {"headers", "extensions"}:
             return super().build_request(method, url, **options)
         # As httpx does, at a third of its cost: with a stream, it computes no default headers.
