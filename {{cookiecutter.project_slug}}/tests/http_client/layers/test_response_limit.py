@@ -1,4 +1,5 @@
 import gzip
+import math
 import tracemalloc
 import zlib
 from functools import reduce
@@ -7,6 +8,7 @@ import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.layers import response_limit
+from {{ cookiecutter.package_name }}.http_client.layers.base import Call, Layer
 
 from ...service import client_for
 from ...upstream import Upstream
@@ -28,6 +30,25 @@ async def test_body_over_the_limit(upstream: Upstream, path: str) -> None:
         with pytest.raises(response_limit.ResponseTooLarge):
             await client.get(path)
         assert (await client.get("/large/100000")).content == b"x" * 100_000
+
+
+class Ambiguous(Layer):
+    """Stands for a transport that does not check the length of a body."""
+
+    async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
+        headers = [("Content-Length", "10"), ("Content-Length", "1")]
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"0123456789"))
+
+
+async def test_two_lengths() -> None:
+    """Of two lengths, neither is trusted: the body itself is limited."""
+    limit = response_limit.ResponseLimit(5)
+    limit.inner = Ambiguous()
+    call = Call("up", deadline=math.inf, streamed=False)
+    response = await limit.send(httpx.Request("GET", "http://up"), call)
+
+    with pytest.raises(response_limit.ResponseTooLarge):
+        await response.aread()
 
 
 async def test_gzip_is_decoded(client: httpx.AsyncClient) -> None:

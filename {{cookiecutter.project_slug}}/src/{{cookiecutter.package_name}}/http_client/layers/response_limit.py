@@ -44,9 +44,10 @@ class ResponseLimit(Layer):
         max_bytes = request.extensions.get("max_response_bytes", self._max_bytes)
         max_bytes = math.inf if max_bytes is None else max_bytes
         headers = response.headers
-        by_name = {name.lower(): value for name, value in headers.raw}
-        length = by_name.get(b"content-length", b"")
-        codings = _codings(headers) if b"content-encoding" in by_name else []
+        raw = [(name.lower(), value) for name, value in headers.raw]
+        names = {name for name, _ in raw}
+        length = b", ".join([value for name, value in raw if name == b"content-length"])
+        codings = _codings(headers) if b"content-encoding" in names else []
         try:
             if length.isdigit() and int(length) > max_bytes:
                 raise ResponseTooLarge(f"the body exceeds {max_bytes} bytes")
@@ -55,7 +56,7 @@ class ResponseLimit(Layer):
         except httpx.HTTPError:
             await response.aclose()
             raise
-        if not codings and length.isdigit() and b"transfer-encoding" not in by_name:
+        if not codings and length.isdigit() and b"transfer-encoding" not in names:
             return response  # the transport ends such a body at its Content-Length
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks = _limit(response.stream, max_bytes)
