@@ -464,6 +464,13 @@ RARE: dict[str, list[tuple[Step, int]]] = {
         (Arrive(1, "POST", "reads"), 2),
         (Cut(0, "new", reset=True), MOST_TURNS),
     ],
+    **{
+        f"a caller that leaves after {turns} turns": [
+            (Arrive(1, "GET", "reads"), turns),
+            (Cancel(0, turns_until_again=None), MOST_TURNS),
+        ]
+        for turns in range(1, 6)
+    },
     "a kept connection that ends with a GET": [
         *REUSE,
         (Arrive(1, "GET", "reads"), MOST_TURNS),
