@@ -5,10 +5,13 @@ import selectors
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer as soon as no task can run."""
+    """An event loop whose clock jumps to the next timer as soon as no task can run.
 
-    def __init__(self) -> None:
-        self._clock = _Clock()
+    With sockets, it first waits ``network_s`` real seconds for them.
+    """
+
+    def __init__(self, network_s: float = 0) -> None:
+        self._clock = _Clock(network_s)
         super().__init__(self._clock)
 
     def time(self) -> float:
@@ -25,10 +28,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class _Clock(selectors.DefaultSelector):
-    now = 0.0
+    def __init__(self, network_s: float) -> None:
+        super().__init__()
+        self.now = 0.0
+        self._network_s = network_s
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = super().select(0 if timeout == 0 else self._network_s)
         if not ready:
             if timeout is None:
                 raise RuntimeError("every task waits, and nothing will ever wake one")

@@ -374,9 +374,9 @@ def test_breaker_counts_failures_that_a_retry_hides(
     assert (before, client.breaker) == ("closed", "open")
 
 
-def test_deadline_cuts_a_streamed_body(service: ServiceModules, loop: VirtualTimeLoop) -> None:
-    """A stream ends with DeadlineExceeded at the deadline, whether it waits or its caller works."""
-    client = Client(service, loop, total_timeout_s=10)
+def test_stream_timeout_cuts_a_body(service: ServiceModules, loop: VirtualTimeLoop) -> None:
+    """A stream ends at STREAM_TIMEOUT_S, whether it waits or its caller works."""
+    client = Client(service, loop, total_timeout_s=5, stream_timeout_s=10)
 
     async def read(url: str, pace_s: float) -> tuple[str, int, float]:
         chunks = 0
@@ -458,10 +458,10 @@ CALL_ENDS = {
     "cancellation in the body": CallEnd(cancel, (STALLS,), (200, 1, "CancelledError", 3)),
     "stream": CallEnd(stream, (Answer(pauses_s=(1, 1)),), (200, 1, "", 2)),
     "truncated stream": CallEnd(stream, (TRUNCATED,), (200, 1, "RemoteProtocolError", 0)),
-    "deadline in a stream": CallEnd(stream, (STALLS,), (200, 1, "DeadlineExceeded", 10)),
+    "deadline in a stream": CallEnd(stream, (STALLS,), (200, 1, "DeadlineExceeded", 20)),
     "stream closed early": CallEnd(close_early, (STALLS,), (200, 1, "CancelledError", 1)),
     "abandoned stream": CallEnd(abandon, (STALLS,), (200, 1, "CancelledError", 0)),
-    "stream kept open": CallEnd(keep_open, (STALLS,), (200, 1, "CancelledError", 11)),
+    "stream kept open": CallEnd(keep_open, (STALLS,), (200, 1, "CancelledError", 21)),
 }
 
 
@@ -477,6 +477,7 @@ def test_each_call_is_logged_once(
         backoff_base_s=1e-6,
         attempt_timeout_s=5,
         total_timeout_s=10,
+        stream_timeout_s=20,
     )
 
     url = client.script(*end.answers)

@@ -86,6 +86,7 @@ SETTINGS = st.fixed_dictionaries(
         "pool_timeout_s": st.sampled_from([0.5, 2, 8]),
         "attempt_timeout_s": st.sampled_from([1, 2, None]),
         "total_timeout_s": st.sampled_from([1, 4, 16]),
+        "stream_timeout_s": st.sampled_from([1, 8]),
         "max_attempts": st.integers(1, 4),
         "backoff_base_s": st.sampled_from([0.5, 2]),
         "retry_budget": st.sampled_from([1, 0.2, 0]),
@@ -155,6 +156,7 @@ class Made:
     call: ScriptedCall
     task: asyncio.Task[bytes | None]
     pace_s: float
+    streamed: bool
     cancelled_at: float | None = None
     ended_at: float | None = None
 
@@ -214,7 +216,7 @@ class Exploration:
         call = ScriptedCall(len(self.transport.calls), answers, once=REQUESTS[request][2])
         self.transport.calls.append(call)
         task = self.loop.create_task(self._perform(call, request, reader, pace_s))
-        made = Made(call, task, pace_s)
+        made = Made(call, task, pace_s, streamed=reader != "reads")
         task.add_done_callback(lambda _: setattr(made, "ended_at", self.loop.time()))
         self.made.append(made)
         return made
@@ -285,7 +287,8 @@ class Exploration:
     def check_end(self, made: Made) -> None:
         cancelled = made.cancelled_at is not None
         assert made.task.cancelled() == cancelled, "a cancellation was lost, or invented"
-        due = made.call.deadline if made.cancelled_at is None else made.cancelled_at
+        due = made.call.deadline + (self.settings.stream_timeout_s if made.streamed else 0)
+        due = due if made.cancelled_at is None else made.cancelled_at
         assert made.ended_at is not None
         assert made.ended_at <= due + made.pace_s + self.transport.closing_s
         if cancelled:

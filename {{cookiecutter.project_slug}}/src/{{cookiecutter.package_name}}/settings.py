@@ -116,9 +116,11 @@ class HTTPSettings(BaseModel):
     pool_timeout_s: Seconds = 1
     """Longest wait for a slot, in seconds; short, so that overload is shed early."""
     attempt_timeout_s: Seconds | None = 10
-    """Each attempt, from connecting to the response's headers, in seconds."""
+    """Each attempt up to the response's headers, in seconds; at least READ_TIMEOUT_S if not set."""
     total_timeout_s: Seconds = 30
-    """The whole call, in seconds: waiting for a slot, all attempts and the body."""
+    """The whole call, a streamed body excluded, in seconds; at least READ_TIMEOUT_S if not set."""
+    stream_timeout_s: Seconds = 600
+    """A streamed body, in seconds; READ_TIMEOUT_S bounds each chunk."""
     max_connections: Annotated[int, Field(gt=0)] = 100
     """Maximum concurrent calls to the upstream, per process."""
     keepalive_expiry_s: Seconds = 4
@@ -158,6 +160,17 @@ class HTTPSettings(BaseModel):
     rate_limit: Annotated[str, AfterValidator(_check_rate)] | None = None
     """Maximum attempts per period, such as 100/minute; shared through SHARED_STATE_URL."""
 {% endif %}
+
+    @property
+    def timeouts(self) -> dict[str, float]:
+        """The timeouts of httpx, by its names."""
+        names = ("connect", "read", "write", "pool")
+        return {name: getattr(self, f"{name}_timeout_s") for name in names}
+
+    def bound_s(self, field: Literal["attempt_timeout_s", "total_timeout_s"]) -> float:
+        """Return a bound in seconds; a default one does not undercut the read timeout."""
+        bound_s: float = getattr(self, field)
+        return bound_s if field in self.model_fields_set else max(bound_s, self.read_timeout_s)
 
 
 class UpstreamSettings(HTTPSettings):

@@ -9,6 +9,7 @@ tests/http_client/test_same_as_httpx.py notices when they change.
 
 import asyncio
 import inspect
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -21,6 +22,7 @@ from . import immutable
 from .auth import AUTH
 from .layers.call_scope import SendOptions, send_options
 from .layers.response_limit import ACCEPT_ENCODING
+from .layers.timeouts import raise_bound
 
 # Parsing a URL takes httpx 30 µs, so recent short ones are cached.
 _LONG = 1024
@@ -60,12 +62,7 @@ class ManagedClient(httpx.AsyncClient):
             base_url=base_url,
             headers=headers,
             follow_redirects=settings.follow_redirects,
-            timeout=httpx.Timeout(
-                connect=settings.connect_timeout_s,
-                read=settings.read_timeout_s,
-                write=settings.write_timeout_s,
-                pool=settings.pool_timeout_s,
-            ),
+            timeout=httpx.Timeout(**settings.timeouts),
         )
         # httpx has no public way to make these immutable.
         self._headers = immutable.Headers(self.headers)
@@ -75,7 +72,9 @@ class ManagedClient(httpx.AsyncClient):
         self._merge_cached = lru_cache(256)(super()._merge_url)
         self._headers_to = lru_cache(256)(self._build_headers)
         self._now = asyncio.get_running_loop().time
-        self._total_timeout_s = settings.total_timeout_s
+        self._usual = settings.timeouts
+        self._total_s = settings.bound_s("total_timeout_s")
+        self._stream_s = settings.stream_timeout_s
         self._is_shared = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -122,11 +121,19 @@ class ManagedClient(httpx.AsyncClient):
                 "in each handler, or open clients of your own with open_clients()."
             )
         outer = send_options.get()
-        send_options.set(SendOptions(self._now() + self._total_timeout_s, stream))
+        send_options.set(self._send_options(request, stream))
         try:
             return await super().send(request, stream=stream, **options)
         finally:
             send_options.set(outer)
+
+    def _send_options(self, request: httpx.Request, streamed: bool) -> SendOptions:
+        if "total_timeout_s" in request.extensions:  # a streamed body included
+            own_s: float | None = request.extensions["total_timeout_s"]
+            return SendOptions(math.inf if own_s is None else self._now() + own_s, streamed)
+        total_s = raise_bound(self._total_s, request, self._usual)
+        stream_s = raise_bound(self._stream_s, request, self._usual)
+        return SendOptions(self._now() + total_s, streamed, stream_s)
 
     async def _send_handling_auth(  # type: ignore[override]
         self, request: httpx.Request, **options: Any

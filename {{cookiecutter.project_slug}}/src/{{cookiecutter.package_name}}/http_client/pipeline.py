@@ -65,7 +65,7 @@ def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransp
 {% if "rate_limit" in cookiecutter.features %}
         RateLimit(name, http, settings.shared_state_url) if http.rate_limit else None,
 {% endif %}
-        AttemptTimeout(http.attempt_timeout_s) if http.attempt_timeout_s else None,
+        AttemptTimeout(http) if http.attempt_timeout_s else None,
         ResponseLimit(http.max_response_bytes),
         Send(transport),
     ]

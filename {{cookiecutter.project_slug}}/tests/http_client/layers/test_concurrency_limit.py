@@ -1,5 +1,6 @@
 import asyncio
 import math
+from typing import Any
 
 import {{ cookiecutter.__httpx }}
 import pytest
@@ -48,6 +49,16 @@ async def test_call_without_a_slot_is_rejected(upstream: Upstream) -> None:
     assert rejected.status_code == 503
     assert rejected.json()["type"] == "urn:problem-type:upstream-saturated"
     assert int(rejected.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("own", [{"timeout": 5}, {"timeout": None}])
+async def test_call_may_wait_longer_for_a_slot(upstream: Upstream, own: dict[str, Any]) -> None:
+    """A call's own pool timeout replaces POOL_TIMEOUT_S."""
+    async with client_for(upstream, max_connections=1, pool_timeout_s=0.05) as client:
+        asyncio.get_running_loop().call_later(0.2, upstream.gate.set)
+        answers = await asyncio.gather(*(client.get("/gate", **own) for _ in range(2)))
+
+    assert [answer.status_code for answer in answers] == [200, 200]
 
 
 async def test_waiting_ends_at_the_deadline(upstream: Upstream) -> None:

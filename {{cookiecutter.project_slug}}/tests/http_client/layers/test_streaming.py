@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import {{ cookiecutter.__httpx }}
 import pytest
@@ -78,17 +79,37 @@ async def test_call_ends_once(
         pytest.param("/endless", 0, id="slow-upstream"),
     ],
 )
-async def test_stream_ends_at_its_deadline(upstream: Upstream, path: str, pause_s: float) -> None:
-    """The deadline bounds a body, whether the upstream sends or the caller reads slowly."""
+@pytest.mark.parametrize(
+    ("http", "own"),
+    [({"stream_timeout_s": 0.2}, {}), ({}, {"total_timeout_s": 0.2})],
+    ids=["settings", "own"],
+)
+async def test_stream_ends_at_its_deadline(
+    upstream: Upstream, path: str, pause_s: float, http: dict[str, Any], own: dict[str, Any]
+) -> None:
+    """STREAM_TIMEOUT_S bounds a body, whether the upstream sends or the caller reads slowly."""
     async with (
-        client_for(upstream, total_timeout_s=0.2) as client,
-        client.stream("GET", path) as response,
+        client_for(upstream, **http) as client,
+        client.stream("GET", path, extensions=own) as response,
     ):
         chunks = response.aiter_raw()
         await anext(chunks)
         await asyncio.sleep(pause_s)
         with pytest.raises(DeadlineExceeded):
             await anext(chunks)
+
+
+@pytest.mark.parametrize("own", [{}, {"timeout": None}, {"extensions": {"total_timeout_s": 9}}])
+async def test_total_deadline_does_not_bound_a_stream(
+    upstream: Upstream, own: dict[str, Any]
+) -> None:
+    """A stream whose chunks arrive in time may take longer than TOTAL_TIMEOUT_S."""
+    async with (
+        client_for(upstream, total_timeout_s=0.1, read_timeout_s=5) as client,
+        client.stream("GET", "/drip", **own) as response,
+    ):
+        await asyncio.sleep(0.2)
+        assert await anext(response.aiter_bytes(20)) == b"." * 20
 
 
 async def test_abandoned_stream_is_closed(upstream: Upstream) -> None:

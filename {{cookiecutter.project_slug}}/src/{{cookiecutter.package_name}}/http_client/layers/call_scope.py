@@ -21,6 +21,8 @@ class SendOptions(NamedTuple):
 
     deadline: float
     streamed: bool
+    stream_s: float | None = None
+    """Bounds a streamed body, in seconds; without it, the deadline does."""
 
 
 send_options: ContextVar[SendOptions | None] = ContextVar("send_options", default=None)
@@ -35,7 +37,8 @@ class CallScope(httpx.AsyncBaseTransport):
         self.inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = Call(self._upstream, *(send_options.get() or SendOptions(math.inf, streamed=False)))
+        options = send_options.get() or SendOptions(math.inf, streamed=False)
+        call = Call(self._upstream, options.deadline, options.streamed)
         request.extensions = {**request.extensions, "call": call}
         own_id = request_id.get()
         if own_id is not None and "X-Request-ID" not in request.headers:
@@ -47,6 +50,8 @@ class CallScope(httpx.AsyncBaseTransport):
             call.end(failure)
             raise
         if call.streamed:
+            if options.stream_s is not None:
+                call.deadline = self.inner.now() + options.stream_s
             response.stream = StreamedBody(request, response, call, self._timer)
         else:
             call.end(None)

@@ -8,7 +8,7 @@ import {{ cookiecutter.__httpx }}
 
 from ..errors import ProblemType, Rejected
 from .base import Call, Layer
-from .timeouts import DeadlineExceeded
+from .timeouts import DeadlineExceeded, pool_timeout_s
 
 
 class ConcurrencyLimitReached(Rejected, httpx.PoolTimeout):
@@ -20,8 +20,8 @@ class ConcurrencyLimitReached(Rejected, httpx.PoolTimeout):
 class ConcurrencyLimit(Layer):
     """At most ``max_connections`` calls in flight; further calls wait for a slot, in order.
 
-    A call keeps its slot until its body is closed. It waits at most ``pool_timeout_s``, and not
-    past its deadline. Raises ConcurrencyLimitReached, with an estimate of when a slot will be
+    A call keeps its slot until its body is closed. It waits at most ``pool_timeout_s``, or its own
+    pool timeout, and not past its deadline. Raises ConcurrencyLimitReached, with an estimate of when a slot will be
     free, or DeadlineExceeded.
     """
 
@@ -48,16 +48,17 @@ class ConcurrencyLimit(Layer):
             await self._idle.wait()
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
-        await self._acquire(call.deadline)
+        await self._acquire(request, call.deadline)
         acquired = self.now()
         call.on_end(lambda _: self._release(acquired))
         return await self.inner.send(request, call)
 
-    async def _acquire(self, deadline: float) -> None:
+    async def _acquire(self, request: httpx.Request, deadline: float) -> None:
         with contextlib.suppress(anyio.WouldBlock):
             self._slots.acquire_nowait()
             return
-        give_up_at = self.now() + self._pool_timeout_s
+        max_wait_s = pool_timeout_s(request, self._pool_timeout_s)
+        give_up_at = self.now() + max_wait_s
         try:
             async with asyncio.timeout_at(min(give_up_at, deadline)):
                 await self._slots.acquire()
@@ -66,7 +67,7 @@ class ConcurrencyLimit(Layer):
                 raise DeadlineExceeded("total deadline exceeded while waiting for a slot") from None
             waiting = self._slots.statistics().tasks_waiting
             raise ConcurrencyLimitReached(
-                f"all {self._max} slots were busy for {self._pool_timeout_s:g} s",
+                f"all {self._max} slots were busy for {max_wait_s:g} s",
                 retry_after_s=self._mean_duration_s * (waiting + 1) / self._max,
             ) from None
 

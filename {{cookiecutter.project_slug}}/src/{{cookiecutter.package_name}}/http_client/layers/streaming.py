@@ -60,7 +60,7 @@ class StreamedBody(httpx.AsyncByteStream):
             self._failure = None
             raise
         except TimeoutError:
-            self._failure = DeadlineExceeded("total deadline exceeded while reading the body")
+            self._failure = DeadlineExceeded("stream deadline exceeded while reading the body")
             raise self._failure from None
         except BaseException as failure:
             self._failure = failure

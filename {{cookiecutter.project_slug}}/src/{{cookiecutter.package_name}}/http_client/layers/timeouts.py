@@ -1,15 +1,48 @@
 """The total deadline of a call, and the timeout of each attempt."""
 
 import contextlib
+import math
 
 import {{ cookiecutter.__httpx }}
 
+from ...settings import HTTPSettings
 from ..timer import SharedTimer, Timeout
 from .base import Call, Layer
 
 
 class DeadlineExceeded(httpx.TimeoutException):
-    """TOTAL_TIMEOUT_S is over."""
+    """TOTAL_TIMEOUT_S is over; for a streamed body, STREAM_TIMEOUT_S."""
+
+
+def raise_bound(bound_s: float, request: httpx.Request, usual: dict[str, float]) -> float:
+    """Return a bound in seconds, raised to the call's own timeouts that exceed the ``usual`` ones.
+
+    So that ``timeout=60`` gives an upstream 60 seconds. None is no timeout, and lifts the bound.
+    """
+    own: dict[str, float | None] = request.extensions.get("timeout", usual)
+    if own == usual:
+        return bound_s
+    for name, usual_s in usual.items():
+        own_s = own.get(name, usual_s)
+        if own_s is None:
+            return math.inf
+        if own_s > usual_s:
+            bound_s = max(bound_s, own_s)
+    return bound_s
+
+
+def pool_timeout_s(request: httpx.Request, usual_s: float) -> float:
+    """Return how long the call may wait for its turn, in seconds."""
+    own_s: float | None = request.extensions.get("timeout", {}).get("pool", usual_s)
+    return math.inf if own_s is None else own_s
+
+
+def is_shortened(request: httpx.Request, settings: HTTPSettings) -> bool:
+    """Whether the call has a timeout of its own that is shorter than the settings'."""
+    own = {**request.extensions.get("timeout", {})}
+    own["total"] = request.extensions.get("total_timeout_s")
+    usual = settings.timeouts | {"total": settings.bound_s("total_timeout_s")}
+    return any(own.get(name) is not None and own[name] < usual_s for name, usual_s in usual.items())
 
 
 class Deadline(Layer):
@@ -57,16 +90,18 @@ class AttemptTimeout(Layer):
     Raises httpx.ReadTimeout, because the upstream may have received the request.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, settings: HTTPSettings) -> None:
         super().__init__()
-        self._timeout_s = timeout_s
+        self._attempt_s = settings.bound_s("attempt_timeout_s")
+        self._usual = settings.timeouts
         self._timer = SharedTimer()
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
+        attempt_s = raise_bound(self._attempt_s, request, self._usual)
         try:
-            with Timeout(self._timer, self.now() + self._timeout_s) as timeout:
+            with Timeout(self._timer, self.now() + attempt_s) as timeout:
                 return await self.inner.send(request, call)
         except TimeoutError:
             if not timeout.expired:
                 raise
-            raise httpx.ReadTimeout(f"no response within {self._timeout_s:g} s") from None
+            raise httpx.ReadTimeout(f"no response within {attempt_s:g} s") from None
