@@ -106,7 +106,7 @@ class ManagedClient(httpx.AsyncClient):
         if "headers" in given:
             headers = httpx.Headers(headers)
             headers.update(given["headers"])
-        extensions = {"timeout": self.timeout.as_dict(), **given.get("extensions", {})}
+        extensions = {"timeout": dict(self._usual), **given.get("extensions", {})}
         body = httpx.ByteStream(b"")
         request = httpx.Request(method, url, headers=headers, stream=body, extensions=extensions)
         request.read()
@@ -128,11 +128,13 @@ class ManagedClient(httpx.AsyncClient):
             send_options.set(outer)
 
     def _send_options(self, request: httpx.Request, streamed: bool) -> SendOptions:
-        if "total_timeout_s" in request.extensions:  # a streamed body included
-            own_s: float | None = request.extensions["total_timeout_s"]
+        total_s, stream_s, extensions = self._total_s, self._stream_s, request.extensions
+        if "total_timeout_s" in extensions:  # a streamed body included
+            own_s: float | None = extensions["total_timeout_s"]
             return SendOptions(math.inf if own_s is None else self._now() + own_s, streamed)
-        total_s = raise_bound(self._total_s, request, self._usual)
-        stream_s = raise_bound(self._stream_s, request, self._usual)
+        if extensions.get("timeout") != self._usual:
+            total_s = raise_bound(total_s, request, self._usual)
+            stream_s = raise_bound(stream_s, request, self._usual)
         return SendOptions(self._now() + total_s, streamed, stream_s)
 
     async def _send_handling_auth(  # type: ignore[override]
