@@ -3,12 +3,14 @@
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import {{ cookiecutter.__httpx }}
 import pytest
 
+from . import guard
+from .mock_upstream import MockUpstream
 from .service import Logged, client_for, service_for
 from .upstream import Upstream
 
@@ -32,6 +34,21 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Fail a test that calls another machine, even if the service has answered with a 502."""
+    try:
+        yield
+    finally:
+        hosts, guard.blocked = guard.blocked, set()
+        if hosts:
+            what = ", ".join(sorted(hosts))
+            pytest.fail(f"called {what}: use a mock, or an upstream on loopback", pytrace=False)
+
+
+pytest_runtest_teardown = pytest_runtest_call
+
+
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Logged:
     """A function that returns the fields of every line with the given message."""
@@ -44,6 +61,12 @@ async def upstream() -> AsyncIterator[Upstream]:
     """A server that misbehaves on request."""
     async with Upstream() as upstream:
         yield upstream
+
+
+@pytest.fixture
+def mock_upstream() -> MockUpstream:
+    """A mock below the layers: ``mock_upstream.answers = [503, 200]`` answers two attempts."""
+    return MockUpstream()
 
 
 @pytest.fixture

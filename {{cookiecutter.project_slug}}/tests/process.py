@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from {{ cookiecutter.package_name }}.settings import BASE_URLS
+
 COMMAND = [sys.executable, "-m", "{{ cookiecutter.package_name }}"]
 SOURCE = Path(__file__).parents[1] / "src"
+# guard.py does not see another process, so its default upstreams are closed ports.
+UPSTREAMS = {f"APP_UPSTREAMS__{name.upper()}__BASE_URL": "http://127.0.0.1:1" for name in BASE_URLS}
 
 
 class ServiceProcess(subprocess.Popen[bytes]):
@@ -16,7 +20,7 @@ class ServiceProcess(subprocess.Popen[bytes]):
 
     def __init__(self, **environment: str) -> None:
         environment = {"APP_PORT": "0", "PYTHONPATH": str(SOURCE), **environment}
-        super().__init__(COMMAND, env=os.environ | environment, stdout=subprocess.PIPE)
+        super().__init__(COMMAND, env=UPSTREAMS | os.environ | environment, stdout=subprocess.PIPE)
         self.lines: list[dict[str, Any]] = []
 
     def read(self, start: str | None = None, count: int = 1) -> list[str]:

@@ -16,13 +16,15 @@ from {{ cookiecutter.package_name }}.http_client.layers.base import Layer
 from {{ cookiecutter.package_name }}.http_client.pipeline import ClientStack
 from {{ cookiecutter.package_name }}.settings import Settings
 
+from .mock_upstream import MockUpstream
 from .upstream import Upstream
 
+AnyUpstream = Upstream | MockUpstream
 Up = Annotated[httpx.AsyncClient, Depends(upstream_dependency("up"))]
 Logged = Callable[[str], list[dict[str, Any]]]
 
 
-def settings_for(upstream: Upstream, **http: Any) -> Settings:
+def settings_for(upstream: AnyUpstream, **http: Any) -> Settings:
     """Return settings with one upstream, named ``up``; ``http`` sets fields of every client."""
 {% if "retry" in cookiecutter.features %}
     http.setdefault("max_attempts", 1)  # a test that needs retries asks for them
@@ -31,9 +33,10 @@ def settings_for(upstream: Upstream, **http: Any) -> Settings:
 
 
 @asynccontextmanager
-async def service_for(upstream: Upstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
+async def service_for(upstream: AnyUpstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
     """Run the service with this one upstream; yield a client that calls the service."""
-    async with serve(create_app(settings_for(upstream, **http))) as client:
+    app = create_app(settings_for(upstream, **http), transport=upstream.transport)
+    async with serve(app) as client:
         yield client
 
 
@@ -55,14 +58,15 @@ def client_of(app: ASGIApp) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def stack_for(upstream: Upstream, **http: Any) -> AsyncGenerator[ClientStack]:
+async def stack_for(upstream: AnyUpstream, **http: Any) -> AsyncGenerator[ClientStack]:
     """Open the managed client of this upstream; yield it with its layers."""
-    async with open_clients(settings_for(upstream, **http)) as clients:
+    settings = settings_for(upstream, **http)
+    async with open_clients(settings, upstream.transport) as clients:
         yield clients.upstreams["up"]
 
 
 @asynccontextmanager
-async def client_for(upstream: Upstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
+async def client_for(upstream: AnyUpstream, **http: Any) -> AsyncGenerator[httpx.AsyncClient]:
     """Open the managed client of this upstream, and yield only the client."""
     async with stack_for(upstream, **http) as stack:
         yield stack.client

@@ -40,7 +40,9 @@ async def test_failure_of_an_upstream(
     assert problem.keys() >= {"title", "detail"}
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://unknown.invalid"])
+@pytest.mark.parametrize(
+    "base_url", ["http://127.0.0.1:1", f"http://{'x' * 64}.invalid"], ids=["refused", "no-host"]
+)
 async def test_unreachable_upstream(upstream: Upstream, base_url: str) -> None:
     """A refused connection and an unknown host are a 502."""
     upstream.url = base_url

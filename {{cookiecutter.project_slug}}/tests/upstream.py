@@ -48,6 +48,8 @@ class Upstream:
     body: bytes = b""
     """The body of ``/body``, and of ``/pieces``, which sends it in pieces of this size."""
     piece: int = 1
+    transport: None = None
+    """None, because the connection pool calls it; a MockUpstream has one."""
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wait_for_calls(self, calls: int = 1) -> None:

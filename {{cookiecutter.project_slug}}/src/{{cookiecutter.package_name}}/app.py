@@ -8,7 +8,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 
 from . import docs, problems{{ ", telemetry" if cookiecutter.telemetry }}
-from .http_client.clients import Clients, open_clients
+from .http_client.clients import Clients, TransportFactory, open_clients
 from .middleware import RequestMiddleware
 from .routes import external, health
 from .settings import Settings
@@ -20,16 +20,20 @@ class State(TypedDict):
     clients: Clients
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, transport: TransportFactory | None = None
+) -> FastAPI:
     """Create the application; without ``settings``, they are read from the environment.
 
     A factory, so that importing reads and opens nothing, and each test has its own application.
+    ``transport`` replaces each client's connection pool, such as by a mock:
+    ``create_app(settings, transport=lambda _: httpx.MockTransport(handler))``.
     """
     settings = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
-        async with open_clients(settings) as clients:
+        async with open_clients(settings, transport) as clients:
             # Start-up objects live forever and calls create few reference cycles. Freezing the
             # former and collecting less often saves 7% of the processor time of a call.
             thresholds = gc.get_threshold()

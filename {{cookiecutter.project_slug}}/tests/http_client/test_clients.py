@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import logging
 import ssl
 from pathlib import Path
@@ -7,9 +8,11 @@ import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
-from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.http_client.layers.response_limit import ResponseTooLarge
+from {{ cookiecutter.package_name }}.settings import HTTPSettings, Settings
 
-from ..service import client_for, settings_for
+from ..mock_upstream import MockUpstream
+from ..service import Logged, client_for, service_for, settings_for
 from ..upstream import Upstream
 
 
@@ -81,3 +84,52 @@ async def test_timeouts_are_those_of_the_settings(upstream: Upstream) -> None:
     given = {"connect": 1, "read": 2, "write": 3, "pool": 4}
     async with client_for(upstream, **{f"{name}_timeout_s": s for name, s in given.items()}) as up:
         assert up.timeout.as_dict() == given
+
+
+async def test_transport_replaces_the_pool_of_each_client(mock_upstream: MockUpstream) -> None:
+    """The factory is called once for each client, with its settings; gauges count no connections."""
+    settings, given = settings_for(mock_upstream, read_timeout_s=7), list[HTTPSettings]()
+
+    def transport(http: HTTPSettings) -> httpx.AsyncBaseTransport:
+        given.append(http)
+        return mock_upstream.transport(http)
+
+    async with open_clients(settings, transport) as clients:
+        gauges = clients.upstreams["up"].gauges()
+
+    assert given == [settings.http, settings.upstreams["up"]]
+    assert gauges["open_connections"] == 0
+
+
+async def test_mock_is_below_the_layers(mock_upstream: MockUpstream, logged: Logged) -> None:
+    """A mock's exception is a problem and a line in the log, as the pool's is."""
+    mock_upstream.answers = [httpx.ReadTimeout("mocked")]
+    async with service_for(mock_upstream) as service:
+        answer = await service.get("/external")
+
+    assert (answer.status_code, answer.json()["upstream"]) == (504, "up")
+    assert [call["error"] for call in logged("upstream call")] == ["ReadTimeout: mocked"]
+
+
+async def test_mock_may_return_one_response_again(mock_upstream: MockUpstream) -> None:
+    """A response that was read is decoded and limited each time, and can be streamed."""
+    gzipped = httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(b"x" * 99)
+    )
+    mock_upstream.answers = [gzipped, gzipped, gzipped]
+    async with client_for(mock_upstream, max_response_bytes=99) as client:
+        bodies = [(await client.get("/")).content for _ in range(2)]
+        async with client.stream("GET", "/", extensions={"max_response_bytes": 98}) as response:
+            with pytest.raises(ResponseTooLarge):
+                await response.aread()
+
+    assert bodies == [b"x" * 99] * 2
+
+
+async def test_mock_receives_only_valid_requests(mock_upstream: MockUpstream) -> None:
+    """A request that the pool would reject does not reach a mock either."""
+    async with client_for(mock_upstream) as client:
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.get("/", headers={"Content-Length": "5"})
+
+    assert mock_upstream.seen == []

@@ -63,10 +63,10 @@ async def test_default_client_without_upstreams(upstream: Upstream) -> None:
 
 
 async def test_dependency_can_be_overridden(upstream: Upstream) -> None:
-    """A test replaces an upstream's client with ``app.dependency_overrides[upstream(name)]``."""
+    """A test replaces an upstream's client, whose name may be in any case, by its dependency."""
     app = add_identity(create_app(settings_for(upstream)))
     async with httpx.AsyncClient() as fake, serve(app) as service:
-        app.dependency_overrides[upstream_dependency("up")] = lambda: fake
+        app.dependency_overrides[upstream_dependency("Up")] = lambda: fake
         answer = await service.get("/identity")
 
     assert answer.json()["up"] == id(fake)

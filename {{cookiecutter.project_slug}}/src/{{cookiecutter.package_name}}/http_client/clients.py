@@ -2,17 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 import {{ cookiecutter.__httpx }}
 
-from ..settings import Settings
+from ..settings import HTTPSettings, Settings
 from .layers.origin_guard import Origin, URLNotAllowed, origin_of
 from .pipeline import ClientStack, build
 from .transport.pool import PoolTransport
+from .transport.replacement import Replacement
+
+TransportFactory = Callable[[HTTPSettings], httpx.AsyncBaseTransport]
+"""Returns the transport that replaces a client's connection pool, below all layers.
+
+Called once for each client, with its settings: HTTPSettings for the default one, UpstreamSettings
+for the others. The client opens and closes what it returns.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +70,14 @@ class Clients:
 
 
 @asynccontextmanager
-async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
+async def open_clients(
+    settings: Settings, transport: TransportFactory | None = None
+) -> AsyncGenerator[Clients]:
     """Open all clients; if one fails to open, close those before it again."""
     async with AsyncExitStack() as stack:
-        clients = Clients(await stack.enter_async_context(_open(None, settings)))
+        clients = Clients(await stack.enter_async_context(_open(None, settings, transport)))
         for name in settings.upstreams:
-            opened = await stack.enter_async_context(_open(name, settings))
+            opened = await stack.enter_async_context(_open(name, settings, transport))
             clients.upstreams[name] = opened
             clients.origins.setdefault(origin_of(opened.client.base_url), []).append(opened.client)
         for url in settings.external_allowed_origins:
@@ -79,9 +89,12 @@ async def open_clients(settings: Settings) -> AsyncGenerator[Clients]:
 
 
 @asynccontextmanager
-async def _open(name: str | None, settings: Settings) -> AsyncGenerator[ClientStack]:
+async def _open(
+    name: str | None, settings: Settings, transport: TransportFactory | None
+) -> AsyncGenerator[ClientStack]:
     http = settings.upstreams[name] if name else settings.http
-    stack = build(name, settings, PoolTransport(http))
+    pool = Replacement(transport(http)) if transport else PoolTransport(http)
+    stack = build(name, settings, pool)
     fields = {"upstream": name or "default", "client_id": id(stack.client)}
     try:
         async with stack.client.opened():

@@ -22,14 +22,17 @@ def clients_of(connection: HTTPConnection) -> Clients:
     return clients
 
 
-@cache  # one object for each name, so that app.dependency_overrides finds it
 def upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
     """Return a dependency, for ``Depends``, that gives the client of the upstream ``name``."""
+    return _upstream(name.lower())
 
+
+@cache  # one object for each name, so that app.dependency_overrides finds it
+def _upstream(name: str) -> Callable[..., Awaitable[httpx.AsyncClient]]:
     async def client(connection: HTTPConnection) -> httpx.AsyncClient:
         clients = clients_of(connection)
         try:
-            return clients.upstreams[name.lower()].client
+            return clients.upstreams[name].client
         except KeyError:
             raise RuntimeError(
                 f"There is no upstream {name!r}. Set APP_UPSTREAMS__{name.upper()}__BASE_URL."
