@@ -60,6 +60,18 @@ def test_environment_takes_precedence_over_dotenv(monkeypatch: pytest.MonkeyPatc
     assert (Settings().port, Settings().host) == (2, "0.0.0.0")
 
 
+def test_socks_proxy_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TRUST_ENV, a SOCKS proxy that a client would use is a problem."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    monkeypatch.setenv("APP_HTTP__TRUST_ENV", "true")
+    with pytest.raises(ValidationError, match="ALL_PROXY to be an http:// URL"):
+        Settings()
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1:3128")
+
+    assert Settings().http.trust_env
+
+
 def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """All problems are reported together, one line each, without the values."""
     monkeypatch.setenv("APP_PORT", "s3cret")

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import ssl
+import urllib.request
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -85,6 +86,16 @@ def _check_certificates(path: Path) -> Path:
     return path
 
 
+def _check_proxies(trust_env: bool) -> bool:
+    proxies = urllib.request.getproxies() if trust_env else {}
+    for scheme in ("http", "https"):
+        name = scheme if scheme in proxies else "all"
+        proxy = proxies.get(name, "").lower()
+        if "://" in proxy and not proxy.startswith(("http://", "https://")):
+            raise ValueError(f"needs {name.upper()}_PROXY to be an http:// URL, not SOCKS")
+    return trust_env
+
+
 def _check_base_url(url: AnyHttpUrl) -> AnyHttpUrl:
     if url.username or url.password or "?" in str(url) or "#" in str(url):
         raise ValueError("must not contain a user, password, query or fragment")
@@ -129,7 +140,7 @@ class HTTPSettings(BaseModel):
     """Largest response body, received or decompressed, in bytes."""
     follow_redirects: bool = False
     """Whether to follow redirects: an upstream's at its origin, the default client's anywhere."""
-    trust_env: bool = False
+    trust_env: Annotated[bool, AfterValidator(_check_proxies)] = False
     """Whether to honour HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."""
     ca_bundle: Annotated[FilePath, AfterValidator(_check_certificates)] | None = None
     """A PEM file of the certificate authorities to trust instead of the default ones."""

@@ -37,18 +37,22 @@ TIMEOUT = "client.get(url, timeout=...)"
         ("client.timeout = None", TIMEOUT),
         ("client.timeout.read = None", TIMEOUT),
         ("client.headers.encoding = 'utf-16'", HEADERS),
+        ("client.mounts = {}", "create_app"),
+        ("client.proxy = 'http://proxy'", "HTTPS_PROXY"),
+        ("client.transport = None", "create_app"),
         ("client.trust_env = True", "APP_HTTP__TRUST_ENV"),
+        ("client.verify = False", "APP_HTTP__CA_BUNDLE"),
     ],
 )
 async def test_shared_client_cannot_be_changed(
     client: httpx.AsyncClient, change: str, instead: str
 ) -> None:
     """Changing a default, which other callers share, raises an error with the per-call form."""
-    before = {name: repr(getattr(client, name)) for name in INSTEAD}
+    before = {name: repr(getattr(client, name, None)) for name in INSTEAD}
     with pytest.raises(AttributeError, match=f"the client is shared: .*{re.escape(instead)}"):
         exec(change, {"client": client})
 
-    assert {name: repr(getattr(client, name)) for name in INSTEAD} == before
+    assert {name: repr(getattr(client, name, None)) for name in INSTEAD} == before
 
 
 async def test_defaults_are_read_as_in_httpx(client: httpx.AsyncClient) -> None:

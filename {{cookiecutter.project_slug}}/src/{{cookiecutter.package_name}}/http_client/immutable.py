@@ -17,9 +17,13 @@ INSTEAD = {
     "client.get(url, follow_redirects=True)",
     "headers": "pass headers to the call instead, as in client.get(url, headers={...})",
     "max_redirects": "follow redirects where you make the call instead",
+    "mounts": "pass transport to create_app instead",
     "params": "pass params to the call instead, as in client.get(url, params={...})",
+    "proxy": "set APP_HTTP__TRUST_ENV, and HTTP_PROXY or HTTPS_PROXY, instead",
     "timeout": "pass timeout to the call instead, as in client.get(url, timeout=...)",
+    "transport": "pass transport to create_app instead",
     "trust_env": "set APP_HTTP__TRUST_ENV instead",
+    "verify": "set APP_HTTP__CA_BUNDLE instead",
 }
 
 

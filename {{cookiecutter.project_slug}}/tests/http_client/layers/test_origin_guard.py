@@ -12,8 +12,9 @@ async def test_other_origins_are_rejected_before_sending(
 ) -> None:
     """An upstream's client calls only its upstream, so its credentials go nowhere else."""
     async with Upstream() as other:
-        for url in (other.url, upstream.url.replace("http:", "https:"), "http://localhost/"):
-            with pytest.raises(origin_guard.URLNotAllowed):
+        schemes = [upstream.url.replace("http:", scheme) for scheme in ("https:", "ws:")]
+        for url in (other.url, *schemes, "http://localhost/"):
+            with pytest.raises(origin_guard.URLNotAllowed, match=upstream.url):
                 await client.get(url)
 
         assert (await client.get(f"{upstream.url}/echo")).status_code == 200

@@ -155,6 +155,14 @@ async def test_trace_and_server_name(tmp_path: Path) -> None:
     assert all("." in event for event in events)
 
 
+async def test_other_schemes_are_rejected(upstream: Upstream) -> None:
+    """A URL with another scheme is an error that names the right ones, for WebSockets as well."""
+    async with open_clients(settings_for(upstream)) as clients:
+        for url in ("ws://up.example", "ftp://up.example", "/"):
+            with pytest.raises(httpx.UnsupportedProtocol, match="http:// .* WebSocket"):
+                await clients.default.client.get(url)
+
+
 async def test_large_bodies_both_ways(client: httpx.AsyncClient, upstream: Upstream) -> None:
     """Bodies larger than any buffer arrive complete, from bytes and from a generator."""
     await client.post("/", content=b"x" * 5_000_000)

@@ -26,10 +26,11 @@ class OriginGuard(Layer):
     def __init__(self, base_url: httpx.URL) -> None:
         super().__init__()
         self._origin = origin_of(base_url)
+        self._base = f"{base_url.scheme}://{base_url.netloc.decode('ascii')}"
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
         if origin_of(request.url) != self._origin:
-            raise URLNotAllowed("the URL is not at this client's upstream")
+            raise URLNotAllowed(f"the URL is not at this client's upstream, {self._base}")
         return await self.inner.send(request, call)
 
 

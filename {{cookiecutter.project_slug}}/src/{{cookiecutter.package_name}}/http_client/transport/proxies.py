@@ -23,6 +23,6 @@ class EnvironmentProxies:
         proxy = next((proxy for pattern, proxy in self._proxies if pattern.matches(url)), None)
         if proxy is None:
             return None
-        if not proxy.startswith(("http://", "https://")):
-            raise httpx.ProxyError("unsupported proxy scheme: use http:// or https://")
+        if not proxy.lower().startswith(("http://", "https://")):
+            raise httpx.ProxyError("the proxy's URL must begin with http:// or https://, not SOCKS")
         return self._proxy(proxy)
