@@ -1,15 +1,14 @@
 """The README's tour: its snippets are written into a project, checked and run."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from support.loopback import RecordingUpstream
 from support.rendering import Bake, Project
+from support.tour import apply_tour
 
-SNIPPET = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
-SETTINGS = re.compile(r"```dotenv\n(.*?)```", re.DOTALL)
+RESPX = "test_github_respx.py"
 
 
 @pytest.fixture(
@@ -26,24 +25,11 @@ SETTINGS = re.compile(r"```dotenv\n(.*?)```", re.DOTALL)
     ids=["default", "unusual"],
 )
 def project(bake: Bake, request: pytest.FixtureRequest) -> Project:
-    """A new project with every step of the tour applied."""
+    """A new project with every step of the tour applied, except those that need more packages."""
     project = bake(**request.param)
-    readme = project.read("README.md")
-    for path, text in SNIPPET.findall(readme):
-        (project.path / path).write_text(text, encoding="utf-8")
-    settings = "".join(SETTINGS.findall(readme))
-    (project.path / ".env").write_text(settings, encoding="utf-8")
-
-    (line,) = re.findall(r"`(app\.include_router\(\w+\.router\))`", readme)
-    app = project.package / "app.py"
-    text = app.read_text(encoding="utf-8")
-    for before, after in (
-        ("import external, health\n", "import external, health, repos\n"),
-        ("    app.add_middleware(", f"    {line}\n    app.add_middleware("),
-    ):
-        assert text.count(before) == 1
-        text = text.replace(before, after)
-    app.write_text(text, encoding="utf-8")
+    files = apply_tour(project)
+    assert {"github.py", "repos.py", "test_github.py", RESPX} <= files
+    (project.path / "tests" / RESPX).unlink()  # test_mocks.py runs it
     return project
 
 
@@ -52,11 +38,9 @@ def test_what_the_tour_writes_passes_every_check(project: Project) -> None:
     project.run("ruff", "format", "--check", ".")
     project.run("ruff", "check", ".")
     project.run("mypy")
-    done = project.run("pytest", "tests/test_github.py", "tests/test_app.py")
+    tests = ("test_github.py", "test_github_override.py", "test_app.py")
+    done = project.run("pytest", *(f"tests/{name}" for name in tests))
 
-    assert {"github.py", "repos.py", "test_github.py"} <= {
-        Path(path).name for path, _ in SNIPPET.findall(project.read("README.md"))
-    }
     assert re.search(r"[1-9]\d* passed", done.stdout)
 
 
