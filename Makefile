@@ -92,9 +92,10 @@ fix: $(VENV)/ready ## Format, and fix lint errors where ruff can
 	ruff check --fix .
 
 .PHONY: lock
-lock: $(VENV)/ready ## Update requirements.txt to the newest versions that requirements.in allows
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --output-file requirements.txt requirements.in
+lock: $(VENV)/ready ## Update each requirements.txt to the newest versions that its requirements.in allows
+	@for file in requirements tests/recipes/requirements; do uv pip compile --quiet --upgrade --universal \
+		--python-version 3.11 --generate-hashes --custom-compile-command "make lock" \
+		--output-file $$file.txt $$file.in || exit 1; done
 
 # Debian packages venv's pip apart, so the machine's own pip fills the environment.
 $(VENV)/ready: requirements.txt

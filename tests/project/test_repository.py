@@ -90,10 +90,12 @@ def test_the_pages_name_commands_that_exist() -> None:
     assert {"demo", "diff", "test"} <= named <= set(makefile_targets())
 
 
-def test_every_requirement_is_locked_with_its_hash() -> None:
+@pytest.mark.parametrize("directory", [".", "tests/recipes"])
+def test_every_requirement_is_locked_with_its_hash(directory: str) -> None:
     """`requirements.txt` pins everything that `requirements.in` names, with hashes."""
-    named = re.findall(r"(?m)^([a-z][\w-]*)", (ROOT / "requirements.in").read_text("utf-8"))
-    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    source = (ROOT / directory / "requirements.in").read_text(encoding="utf-8")
+    named = re.findall(r"(?m)^([a-z][\w-]*)", source)
+    lock = (ROOT / directory / "requirements.txt").read_text(encoding="utf-8")
     # Some twice, for one Python and for another.
     pins = re.findall(r"(?m)^([a-z][\w-]*)==\S+ (?:; [^\\]+)?(.*)$", lock)
 
