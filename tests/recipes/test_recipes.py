@@ -1,6 +1,7 @@
 """The recipes of docs/recipes.md: written into projects, and run with the real packages."""
 
 import http.client
+import itertools
 import json
 import os
 import re
@@ -32,6 +33,11 @@ GENERATED, AUTHLIB = "A client generated from an OpenAPI document", "Access toke
 SENTRY = "Sentry, without secrets"
 OTEL, LOGFIRE = "Traces with OpenTelemetry", "Traces with Logfire"
 STRUCTLOG, LOGURU = "structlog", "loguru"
+# The sections whose types fit a library, for the checks of their code.
+CHECKED = {
+    "httpx-on-aiohttp": [SSE, GENERATED, SENTRY, OTEL, LOGURU, STRUCTLOG],
+    "httpx2-on-httpcore": [OPENAI, ANTHROPIC, AUTHLIB, OTEL, LOGFIRE],
+}
 
 on_each_client = pytest.mark.parametrize("client", COMBINATIONS)
 on_each_httpx2 = pytest.mark.parametrize("client", [name for name in COMBINATIONS if "2" in name])
@@ -164,16 +170,24 @@ def lines(service: Service, message: str) -> list[dict[str, Any]]:
     return [event for event in service.events if event["message"] == message]
 
 
-@pytest.mark.parametrize(
-    ("client", "titles"),
-    [
-        ("httpx-on-aiohttp", [SSE, GENERATED, SENTRY, OTEL, LOGURU, STRUCTLOG]),
-        ("httpx2-on-httpcore", [OPENAI, ANTHROPIC, AUTHLIB, OTEL, LOGFIRE]),
-    ],
-)
-def test_recipes_pass_the_projects_checks(write: Write, client: str, titles: list[str]) -> None:
+def test_the_page_names_what_is_tested() -> None:
+    """Each section is tested, each package that it adds is locked, and in the version it names."""
+    lock = (HERE / "requirements.txt").read_text(encoding="utf-8")
+    added = re.findall(r"(?m)^uv add (.+)$", "".join(SECTIONS.values()))
+    packages = {package.strip('"').split("[")[0] for line in added for package in line.split()}
+    locked = dict(re.findall(r"(?m)^([a-z][\w-]*)==(\d+\.\d+)", lock))
+    named = dict(re.findall(r"\b(openai|anthropic|authlib) (?:1 and )?([\d.]+)", SECTIONS[ALIAS]))
+
+    assert {ALIAS, *itertools.chain(*CHECKED.values())} == SECTIONS.keys()
+    assert packages <= locked.keys()
+    assert named.keys() <= locked.keys()
+    assert all(f"{locked[name]}.".startswith(f"{named[name]}.") for name in named), named
+
+
+@pytest.mark.parametrize("client", CHECKED)
+def test_recipes_pass_the_projects_checks(write: Write, client: str) -> None:
     """The files of the page pass the format check, lint and types of the project."""
-    written = write(client, *titles)
+    written = write(client, *CHECKED[client])
     python = written.environment / "python"
     cache = Path(os.environ.get("MYPY_CACHE_DIR", ROOT / ".mypy_cache"), f"recipes-{client}")
 
