@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import cProfile
 import json
-import logging.config
 import os
 import pstats
 import re
@@ -67,7 +66,7 @@ async def measure(upstream: str, log: Path, arguments: argparse.Namespace) -> di
     from my_service import telemetry
     from my_service.http_client.pipeline import build
     from my_service.http_client.transport.pool import PoolTransport
-    from my_service.log import config
+    from my_service.log import configure
     from my_service.settings import Settings
 
     telemetry.config()  # sets up the SDK
@@ -75,7 +74,7 @@ async def measure(upstream: str, log: Path, arguments: argparse.Namespace) -> di
     settings = Settings(upstreams={"nginx": nginx})
     with log.open("w") as sink:
         sys.stdout, stdout = sink, sys.stdout
-        logging.config.dictConfig(config("INFO", "json"))
+        configure("INFO", "json")
         sys.stdout = stdout
         async with (
             aiohttp.ClientSession() as session,

@@ -1,7 +1,6 @@
 """The generated service, plus the handler of usual.py, which calls the upstream `nginx`."""
 
 import uvicorn
-from my_service import log
 from my_service.app import create_app
 from my_service.http_client import Nginx
 from my_service.settings import Settings
@@ -16,5 +15,4 @@ async def call(url: str, nginx: Nginx) -> dict[str, str | int]:
 
 
 if __name__ == "__main__":
-    logs = log.config("INFO", "json")
-    uvicorn.run(app, port=Settings().port, log_config=logs, access_log=False, server_header=False)
+    uvicorn.run(app, port=Settings().port, log_config=None, access_log=False, server_header=False)

@@ -2,7 +2,6 @@
 
 import uvicorn
 from handlers import handlers
-from my_service import log
 from my_service.app import create_app
 from my_service.http_client import upstream
 from my_service.settings import Settings
@@ -10,5 +9,4 @@ from my_service.settings import Settings
 if __name__ == "__main__":
     app = create_app()
     app.include_router(handlers(upstream("a")))
-    logs = log.config("INFO", "json")
-    uvicorn.run(app, port=Settings().port, log_config=logs, access_log=False, server_header=False)
+    uvicorn.run(app, port=Settings().port, log_config=None, access_log=False, server_header=False)

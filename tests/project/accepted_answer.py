@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import httpx
 import uvicorn
 from fastapi import Depends, FastAPI
-from my_service import log
 from my_service.app import create_app
 from my_service.http_client import Httpbin, HTTPClient, upstream
 from my_service.settings import Settings
@@ -36,8 +35,7 @@ app.mount("/mounted", mounted)
 
 
 def main(lifespan: Literal["on", "off"]) -> None:
-    logs = log.config("INFO", "json")
-    uvicorn.run(app, port=Settings().port, log_config=logs, lifespan=lifespan)
+    uvicorn.run(app, port=Settings().port, log_config=None, lifespan=lifespan)
 
 
 if __name__ == "__main__":

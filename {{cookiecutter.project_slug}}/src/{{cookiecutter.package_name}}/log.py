@@ -1,4 +1,4 @@
-"""Formats all log records, uvicorn's included: one line each on stdout."""
+"""Formats all log records, the server's included: one line each on stdout."""
 
 import json
 import logging
@@ -23,28 +23,40 @@ _COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
 # an event field.
 _STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
 
+# These log full URLs at INFO and headers at DEBUG; both can contain secrets.
+_VERBOSE = ("aiohttp", "h2", "hpack", "httpcore2", "httpx", "httpx2")
+
+# The loggers of servers. uvicorn.access is turned off: it logs queries, and middleware.py writes
+# a better line.
+_SERVERS = (
+    *("uvicorn", "uvicorn.error", "uvicorn.access"),
+    *("gunicorn.error", "hypercorn.error", "_granian"),
+)
+
 # Matches a URL; whatever lies outside the two groups may be secret.
 _URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
 
 
-def config(level: str, format: str) -> dict[str, Any]:
-    """Return a ``logging.config.dictConfig``, which uvicorn applies in each of its processes."""
-    # These log full URLs at INFO and headers at DEBUG; both can contain secrets.
-    verbose = ("aiohttp", "h2", "hpack", "httpcore2", "httpx", "httpx2")
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"()": f"{__name__}.{format.title()}Formatter"}},
-        "handlers": {
-            "stdout": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stdout",
-                "formatter": "line",
-            }
-        },
-        "root": {"level": level, "handlers": ["stdout"]},
-        "loggers": {name: {"level": "WARNING"} for name in verbose},
-    }
+def configure(level: str, format: str) -> None:
+    """Log to stdout, unless the root logger has a handler of somebody else, as ``basicConfig``.
+
+    The application does so itself, because several servers can run it. What they write to the
+    console by handlers of their own becomes these lines; files that they were given stay.
+    """
+    root = logging.getLogger()
+    if not all(isinstance(handler.formatter, LineFormatter) for handler in root.handlers):
+        return
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter() if format == "json" else ConsoleFormatter())
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in _VERBOSE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SERVERS:
+        logger = logging.getLogger(name)
+        if all(type(own) is logging.StreamHandler for own in logger.handlers):
+            logger.handlers, logger.propagate = [], name != "uvicorn.access"
+            logger.setLevel(logging.NOTSET)
 
 
 def write(log: logging.Logger, level: int, message: str, fields: dict[str, Any]) -> None:
@@ -53,16 +65,11 @@ def write(log: logging.Logger, level: int, message: str, fields: dict[str, Any])
         log.handle(log.makeRecord(log.name, level, "", 0, message, (), None, extra=fields))
 
 
-class _LineFormatter(logging.Formatter):
-    def __init__(self) -> None:
-        super().__init__()
-        # Skip look-ups for each record whose results these lines omit. Set here, not at import:
-        # other launchers' formats may need them. Python 3.11 has no logAsyncioTasks.
-        skipped = ("logProcesses", "logMultiprocessing", "logThreads", "logAsyncioTasks")
-        vars(logging).update(dict.fromkeys(skipped, False))
+class LineFormatter(logging.Formatter):
+    """Marks the handler that ``configure`` set."""
 
 
-class JsonFormatter(_LineFormatter):
+class JsonFormatter(LineFormatter):
     """One JSON object per line, for machines."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -73,7 +80,7 @@ class JsonFormatter(_LineFormatter):
             return json.dumps(event, default=str)
 
 
-class ConsoleFormatter(_LineFormatter):
+class ConsoleFormatter(LineFormatter):
     """Lines for people, coloured on a terminal unless NO_COLOR is set."""
 
     def __init__(self) -> None:

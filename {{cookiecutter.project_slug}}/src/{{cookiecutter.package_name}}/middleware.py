@@ -26,10 +26,16 @@ class RequestMiddleware:
     The id is the caller's ``X-Request-ID`` if that is valid, else a new one.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, root_path: str = "") -> None:
         self.app = app
+        self.root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        if root := scope.get("root_path") or self.root_path:
+            # A proxy may have removed the prefix; ASGI's path includes it, or mounts break.
+            path = path.removeprefix(root)
+            scope["root_path"], scope["path"] = root, root + path
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -66,7 +72,7 @@ class RequestMiddleware:
             response = problem(500, "internal-error", "The service failed.")
             await response(scope, receive, send_with_id)
         finally:
-            level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
+            level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
             fields = {
                 "method": scope["method"],
                 "path": quote(scope["path"]),  # a line break in it must not forge a log line

@@ -4,8 +4,10 @@
 import importlib.util
 {% endif %}
 import json
+import logging
 import re
 import ssl
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,12 +27,16 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
     InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
+
+log = logging.getLogger(__name__)
 
 # The default upstreams. The environment can change them and add others.
 {% if cookiecutter.upstreams %}
@@ -217,6 +223,8 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(gt=0)] = 1
     """Processes; each has its own clients, and so its own MAX_CONNECTIONS."""
 {% endif %}
+    root_path: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    """Path under which a proxy serves this service, such as /api; the proxy may remove it."""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
     ] = "INFO"
@@ -251,12 +259,54 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *_: Any, **sources: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        init = sources["init_settings"]
-        given = (init, sources["env_settings"], sources["dotenv_settings"])
+        init, env, dotenv = (sources[f"{name}_settings"] for name in ("init", "env", "dotenv"))
+        for source in (env, dotenv):  # a platform's own variables are no error
+            known = (name for name in source.env_vars if _is_setting(name))
+            source.env_vars = {name: source.env_vars[name] for name in known}
+        given = (init, env, dotenv)
         if "upstreams" in init():  # given in code: exactly these
             return given
         upstreams = {name: {"base_url": url} for name, url in BASE_URLS.items()}
         return *given, InitSettingsSource(settings_cls, {"upstreams": upstreams})
+
+
+def read_settings() -> Settings:
+    """Read the settings. If any is invalid, print one line for each to stderr and exit."""
+    try:
+        return Settings()
+    except (ValidationError, SettingsError) as error:
+        print("Invalid settings:", *describe_errors(error), sep="\n  ", file=sys.stderr)
+        sys.exit(3)  # uvicorn's code for a failed start; gunicorn then starts no other worker
+
+
+def warn_of_unknown_variables() -> None:
+    """Log a warning that names each ``APP_`` variable that is no setting, and the closest one."""
+    given = {*EnvSettingsSource(Settings).env_vars, *DotEnvSettingsSource(Settings).env_vars}
+    unknown = [name for name in sorted(given) if name.startswith("app_") and not _is_setting(name)]
+    if unknown:
+        log.warning("unknown settings: %s", ", ".join(map(_name_closest, unknown)))
+
+
+def _is_setting(variable: str) -> bool:
+    match variable.removeprefix("app_").split("__"):
+        case [field]:
+            return field in Settings.model_fields
+        case ["http", field]:
+            return field in HTTPSettings.model_fields
+        case ["upstreams", _, *path]:
+            return not path or path[0] in UpstreamSettings.model_fields
+    return False
+
+
+def _name_closest(variable: str) -> str:
+    from difflib import get_close_matches  # rarely needed
+
+    settings = [*Settings.model_fields, *(f"http__{field}" for field in HTTPSettings.model_fields)]
+    upstream = variable.removeprefix("app_").rpartition("__")[0]
+    if upstream.startswith("upstreams__"):
+        settings += [f"{upstream}__{field}" for field in UpstreamSettings.model_fields]
+    closest = get_close_matches(variable.removeprefix("app_"), settings, 1, 0.7)
+    return variable.upper() + "".join(f" (closest: APP_{name.upper()})" for name in closest)
 
 
 def describe_errors(error: ValidationError | SettingsError) -> list[str]:

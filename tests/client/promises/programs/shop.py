@@ -6,7 +6,6 @@ from typing import Annotated
 import httpx
 import uvicorn
 from fastapi import Depends
-from my_service import log
 from my_service.app import create_app
 from my_service.http_client import upstream
 from my_service.settings import Settings
@@ -29,4 +28,4 @@ async def pieces() -> AsyncGenerator[bytes]:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=Settings().port, log_config=log.config("INFO", "json"))
+    uvicorn.run(app, port=Settings().port, log_config=None)
