@@ -9,7 +9,7 @@ from typing import Any
 
 from {{ cookiecutter.package_name }}.settings import BASE_URLS
 
-COMMAND = [sys.executable, "-m", "{{ cookiecutter.package_name }}"]
+COMMAND = ("-m", "{{ cookiecutter.package_name }}")
 SOURCE = Path(__file__).parents[1] / "src"
 # guard.py does not see another process, so its default upstreams are closed ports.
 UPSTREAMS = {f"APP_UPSTREAMS__{name.upper()}__BASE_URL": "http://127.0.0.1:1" for name in BASE_URLS}
@@ -18,9 +18,10 @@ UPSTREAMS = {f"APP_UPSTREAMS__{name.upper()}__BASE_URL": "http://127.0.0.1:1" fo
 class ServiceProcess(subprocess.Popen[bytes]):
     """The service on a free port; ``lines`` are the log lines read so far."""
 
-    def __init__(self, **environment: str) -> None:
-        environment = {"APP_PORT": "0", "PYTHONPATH": str(SOURCE), **environment}
-        super().__init__(COMMAND, env=UPSTREAMS | os.environ | environment, stdout=subprocess.PIPE)
+    def __init__(self, *command: str, **environment: str) -> None:
+        defaults = {"APP_PORT": "0", "PYTHONPATH": str(SOURCE)} | UPSTREAMS
+        arguments = [sys.executable, *(command or COMMAND)]
+        super().__init__(arguments, env=os.environ | defaults | environment, stdout=subprocess.PIPE)
         self.lines: list[dict[str, Any]] = []
 
     def read(self, start: str | None = None, count: int = 1) -> list[str]:

@@ -3,6 +3,8 @@
 import gc
 from contextlib import nullcontext
 
+from fastapi.testclient import TestClient
+
 from {{ cookiecutter.package_name }}.app import create_app
 
 from .service import Logged, add_identity, serve, service_for, settings_for
@@ -54,3 +56,10 @@ async def test_garbage_is_collected_rarely_while_serving(upstream: Upstream) -> 
             tuned.append((gc.get_freeze_count() > 0, gc.get_threshold()[0] == 7000))
 
     assert tuned == [(False, False), (True, True), (False, False)]
+
+
+def test_client_of_the_tutorial() -> None:
+    """FastAPI's own test client enters the lifespan, and the clients are open within it."""
+    with TestClient(create_app()) as client:
+        assert client.get("/livez").status_code == 200
+        assert client.get("/readyz").json()["status"] == "ready"

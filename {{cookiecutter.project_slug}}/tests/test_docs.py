@@ -1,6 +1,12 @@
 import re
 
 import {{ cookiecutter.__httpx }}
+import pytest
+
+from {{ cookiecutter.package_name }}.app import create_app
+from {{ cookiecutter.package_name }}.settings import Settings
+
+from .service import serve
 
 
 async def test_docs_need_no_internet(service: httpx.AsyncClient) -> None:
@@ -11,6 +17,21 @@ async def test_docs_need_no_internet(service: httpx.AsyncClient) -> None:
     assert page.status_code == 200
     assert [asset.startswith("/docs/assets/") for asset in assets] == [True] * 3
     assert [(await service.get(asset)).status_code for asset in assets] == [200] * 3
+
+
+@pytest.mark.parametrize("kept", ["", "/api"], ids=["stripped", "kept"])
+async def test_docs_behind_a_proxy(kept: str) -> None:
+    """With APP_ROOT_PATH, every URL has the proxy's prefix, whether the proxy strips it or not."""
+    settings = Settings.model_validate({"root_path": "/api", "upstreams": {}})
+    async with serve(create_app(settings)) as service:
+        page = await service.get(f"{kept}/docs")
+        api = (await service.get(f"{kept}/openapi.json")).json()
+        script = await service.get(f"{kept}/docs/assets/swagger-ui-bundle.js")
+
+    assert "/api/docs/assets/swagger-ui-bundle.js" in page.text
+    assert "'/api/openapi.json'" in page.text
+    assert api["servers"] == [{"url": "/api"}]
+    assert script.status_code == 200
 
 
 async def test_openapi_documents_the_problems(service: httpx.AsyncClient) -> None:

@@ -1,13 +1,16 @@
 import json
 import logging.config
+import os
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from uvicorn.config import LOGGING_CONFIG
 
 from {{ cookiecutter.package_name }} import log
+from {{ cookiecutter.package_name }}.app import create_app
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +21,15 @@ def restored() -> Iterator[None]:
     root.handlers, root.level = before
 
 
+def configure(format: str) -> None:
+    """Configure logging as where a server starts, without pytest's handlers."""
+    logging.getLogger().handlers = []
+    log.configure("INFO", format)
+
+
 def write_lines(capsys: pytest.CaptureFixture[str], format: str) -> str:
     """Return the lines of three loggers in a request: ours, a library's, and httpx's."""
-    logging.config.dictConfig(log.config("INFO", format))
+    configure(format)
     token = log.request_id.set("the-request")
     logging.getLogger("ours.child").info("it's %s", "done", extra={"upstream": "up", "ümlaut": 1})
     try:
@@ -46,9 +55,33 @@ def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None
     assert "color_message" not in failed
 
 
+def test_server_joins(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server's lines take the same form, without its access lines, which have queries."""
+    logging.config.dictConfig(LOGGING_CONFIG)
+    configure("json")
+    logging.getLogger("uvicorn.error").info("started")
+    logging.getLogger("uvicorn.access").info("GET /?token=s3cret")
+
+    written = capsys.readouterr()
+    assert json.loads(written.out)["message"] == "started"
+    assert written.err == ""
+
+
+def test_other_configuration_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """A root logger that has a handler is left as it is, and so are other formats."""
+    own = logging.StreamHandler()
+    own.setFormatter(logging.Formatter("%(process)d %(threadName)s %(message)s"))
+    logging.getLogger().handlers = [own]
+    create_app()
+    logging.getLogger("ours").warning("done")
+
+    assert logging.getLogger().handlers == [own]
+    assert capsys.readouterr().err == f"{os.getpid()} MainThread done\n"
+
+
 def test_values_that_are_not_json(capsys: pytest.CaptureFixture[str]) -> None:
     """No line is lost because of the values in it."""
-    logging.config.dictConfig(log.config("INFO", "json"))
+    configure("json")
     odd = {"surrogate": "\ud800", "large": 2**70, "thing": object, "level": 1}
     logging.getLogger("ours").info("odd", extra=odd, stack_info=True)
 
@@ -67,7 +100,7 @@ def test_objects_are_logged_as_their_own_text(capsys: pytest.CaptureFixture[str]
         password: str = field(repr=False)
 
     for format in ("json", "console"):
-        logging.config.dictConfig(log.config("INFO", format))
+        configure(format)
         logging.getLogger("ours").info("login", extra={"who": Login("a\nb", "s3cret")})
         out = capsys.readouterr().out
         assert "Login(user=" in out

@@ -6,12 +6,17 @@ from {{ cookiecutter.package_name }}.__main__ import main
 from .process import ServiceProcess
 
 
-def test_service_starts_logs_and_stops() -> None:
-    """``python -m`` serves until SIGTERM, then closes its clients; every line it logs is JSON."""
-    with ServiceProcess() as service:
+@pytest.mark.parametrize(
+    "command",
+    ["{{ cookiecutter.package_name }}", "uvicorn {{ cookiecutter.package_name }}.app:create_app --factory --port 0"],
+    ids=["own", "uvicorn"],
+)
+def test_service_starts_logs_and_stops(command: str) -> None:
+    """The service runs until SIGTERM, then closes its clients; every line it logs is JSON."""
+    with ServiceProcess("-m", *command.split()) as service:
         address = service.read("Uvicorn running on ")[0].split()[3]
         live = httpx.get(f"{address}/livez", trust_env=False)
-        unknown = httpx.get(f"{address}/nowhere", trust_env=False)
+        unknown = httpx.get(f"{address}/nowhere?token=s3cret", trust_env=False)
         service.terminate()
         messages = service.read()
 
@@ -19,12 +24,13 @@ def test_service_starts_logs_and_stops() -> None:
     assert messages.count("request") == 1  # health probes are logged at DEBUG
     assert messages.count("client opened") == messages.count("client closed") > 0
     assert messages[-1].startswith("Finished server process")
+    assert "s3cret" not in str(service.lines)
 
 
 def test_invalid_settings_stop_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each invalid setting is one line on stderr that names its variable; the exit code is 2."""
+    """Each invalid setting is one line on stderr that names its variable; the exit code is 3."""
     monkeypatch.setenv("APP_PORT", "many")
     monkeypatch.setenv("APP_HTTP__MAX_CONNECTIONS", "0")
     monkeypatch.setattr("gc.set_threshold", lambda _: None)  # it would outlast the test
@@ -32,5 +38,5 @@ def test_invalid_settings_stop_the_start(
         main()
 
     lines = capsys.readouterr().err.splitlines()
-    assert stopped.value.code == 2
+    assert stopped.value.code == 3
     assert [line.split()[0] for line in lines[1:]] == ["APP_PORT:", "APP_HTTP__MAX_CONNECTIONS:"]

@@ -13,6 +13,7 @@ from {{ cookiecutter.package_name }}.settings import (
     Settings,
     UpstreamSettings,
     describe_errors,
+    warn_of_unknown_variables,
 )
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
@@ -76,7 +77,6 @@ def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     """All problems are reported together, one line each, without the values."""
     monkeypatch.setenv("APP_PORT", "s3cret")
     monkeypatch.setenv("APP_HTTP__MAX_CONNECTIONS", "0")
-    monkeypatch.setenv("APP_HTTP__REED_TIMEOUT_S", "1")
     monkeypatch.setenv("APP_UPSTREAMS__OTHER__READ_TIMEOUT_S", "2")
     with pytest.raises(ValidationError) as error:
         Settings()
@@ -84,17 +84,35 @@ def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     lines = describe_errors(error.value)
     assert sorted(line.partition(":")[0] for line in lines) == [
         "APP_HTTP__MAX_CONNECTIONS",
-        "APP_HTTP__REED_TIMEOUT_S",
         "APP_PORT",
         "APP_UPSTREAMS__OTHER__BASE_URL",
     ]
     assert "s3cret" not in "".join(lines)
 
 
+def test_unknown_variables_are_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unknown variables do not stop the start; one line names each, with the closest setting."""
+    Path(".env").write_text("APP_LOG_LEVL=s3cret\nAPP_PORT=1\n", encoding="utf-8")
+    for name in ("HTTP__READ_TIMEOT_S", "UPSTREAMS__UP__BASE_ULR", "SERVICE_HOST"):
+        monkeypatch.setenv(f"APP_{name}", "s3cret")
+    monkeypatch.setenv("APP_UPSTREAMS__UP__BASE_URL", "http://up.example")
+    Settings()
+    warn_of_unknown_variables()
+
+    assert caplog.messages == [
+        "unknown settings: APP_HTTP__READ_TIMEOT_S (closest: APP_HTTP__READ_TIMEOUT_S), "
+        "APP_LOG_LEVL (closest: APP_LOG_LEVEL), APP_SERVICE_HOST, "
+        "APP_UPSTREAMS__UP__BASE_ULR (closest: APP_UPSTREAMS__UP__BASE_URL)"
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("APP_LOG_LEVEL", "loud"),
+        ("APP_ROOT_PATH", "api"),
         ("APP_EXTERNAL_ALLOWED_ORIGINS", "http://a,nonsense"),
         ("APP_HTTP__TOTAL_TIMEOUT_S", "inf"),
         ("APP_HTTP__CA_BUNDLE", __file__),

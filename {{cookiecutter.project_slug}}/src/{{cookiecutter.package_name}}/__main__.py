@@ -12,8 +12,8 @@ def main() -> None:
 
 {% if "workers" not in cookiecutter.features %}
     from uvicorn import run
-{% endif %}
 
+{% endif %}
     from . import log
     from .settings import read_settings
 {% if "workers" in cookiecutter.features %}

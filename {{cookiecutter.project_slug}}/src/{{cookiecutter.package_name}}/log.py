@@ -21,7 +21,9 @@ _COLORS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 31}
 
 # Attributes every record has, plus uvicorn's coloured duplicate of the message. Anything else is
 # an event field.
-_STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "asctime", "color_message", "message"}
+_STANDARD_ATTRIBUTES = {"asctime", "color_message", "message"}.union(
+    vars(logging.LogRecord("", 0, "", 0, "", None, None))
+)
 
 # These log full URLs at INFO and headers at DEBUG; both can contain secrets.
 _VERBOSE = ("aiohttp", "h2", "hpack", "httpcore2", "httpx", "httpx2")
