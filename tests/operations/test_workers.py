@@ -202,7 +202,7 @@ async def test_invalid_settings_are_printed_once(everything: Generated) -> None:
     """Several workers print what one prints (the project's own test_main.py), once."""
     one, several = (ended(everything, workers=number, port="many") for number in (1, WORKERS))
 
-    assert (several.wait(), several.out) == (2, [])
+    assert (several.wait(), several.out) == (3, [])
     assert [line.partition(": ")[0] for line in several.err] == [
         "Invalid settings:",
         "  APP_PORT",
