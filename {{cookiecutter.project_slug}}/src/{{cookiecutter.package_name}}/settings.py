@@ -276,7 +276,7 @@ def read_settings() -> Settings:
         return Settings()
     except (ValidationError, SettingsError) as error:
         print("Invalid settings:", *describe_errors(error), sep="\n  ", file=sys.stderr)
-        sys.exit(3)  # uvicorn's code for a failed start; gunicorn then starts no other worker
+        sys.exit(3)  # uvicorn's code for a failed start; with others, gunicorn tries again
 
 
 def warn_of_unknown_variables() -> None:
