@@ -72,8 +72,10 @@ def test_other_configuration_is_kept(capsys: pytest.CaptureFixture[str]) -> None
     own = logging.StreamHandler()
     own.setFormatter(logging.Formatter("%(process)d %(threadName)s %(message)s"))
     logging.getLogger().handlers = [own]
+    logging.getLogger().setLevel(logging.INFO)
     create_app()
     logging.getLogger("ours").warning("done")
+    logging.getLogger("{{ cookiecutter.http_library }}").info("HTTP Request: GET http://host/?token=s3cret")
 
     assert logging.getLogger().handlers == [own]
     assert capsys.readouterr().err == f"{os.getpid()} MainThread done\n"

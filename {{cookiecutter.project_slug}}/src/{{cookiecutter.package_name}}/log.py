@@ -42,9 +42,11 @@ _URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
 def configure(level: str, format: str) -> None:
     """Log to stdout, unless the root logger has a handler of somebody else, as ``basicConfig``.
 
-    The application does so itself, because several servers can run it. What they write to the
-    console by handlers of their own becomes these lines; files that they were given stay.
+    The servers' console lines become lines of this format; files that they were given stay.
     """
+    for name in _VERBOSE:
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(logging.WARNING)
     root = logging.getLogger()
     if not all(isinstance(handler.formatter, LineFormatter) for handler in root.handlers):
         return
@@ -52,8 +54,6 @@ def configure(level: str, format: str) -> None:
     handler.setFormatter(JsonFormatter() if format == "json" else ConsoleFormatter())
     root.handlers = [handler]
     root.setLevel(level)
-    for name in _VERBOSE:
-        logging.getLogger(name).setLevel(logging.WARNING)
     for name in _SERVERS:
         logger = logging.getLogger(name)
         if all(type(own) is logging.StreamHandler for own in logger.handlers):

@@ -305,7 +305,7 @@ def _name_closest(variable: str) -> str:
     upstream = variable.removeprefix("app_").rpartition("__")[0]
     if upstream.startswith("upstreams__"):
         settings += [f"{upstream}__{field}" for field in UpstreamSettings.model_fields]
-    closest = get_close_matches(variable.removeprefix("app_"), settings, 1, 0.7)
+    closest = get_close_matches(variable.removeprefix("app_"), settings, 1, 0.75)
     return variable.upper() + "".join(f" (closest: APP_{name.upper()})" for name in closest)
 
 
