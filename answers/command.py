@@ -14,6 +14,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 from cookiecutter.config import get_user_config  # type: ignore[import-untyped]
+from cookiecutter.exceptions import CookiecutterException  # type: ignore[import-untyped]
 
 from .questions import QUESTIONS, as_typed
 
@@ -131,7 +132,11 @@ def _cruft_command(arguments: Mapping[str, Any]) -> Command:
 
 
 def _configured(file: object, defaults_only: bool) -> dict[str, object]:
-    configured = get_user_config(file and str(file), defaults_only)["default_context"] or {}
+    try:
+        configured = get_user_config(file and str(file), defaults_only)["default_context"] or {}
+    except (CookiecutterException, OSError):
+        # Hooks run in another directory, where a relative path leads nowhere.
+        return {}
     return {name: value for name, value in configured.items() if name in QUESTIONS}
 
 

@@ -1,17 +1,20 @@
 """The Jinja extension that cookiecutter.json names: the filters, and where answers are checked."""
 
 import atexit
+import contextlib
+import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from cookiecutter import __version__  # type: ignore[import-untyped]
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 from jinja2 import Environment
 from jinja2.ext import Extension
 
 from .command import cookiecutter_context, destination, replays
-from .entry_points import COPY, check, check_command_line, error_message
+from .entry_points import COPY, check, check_command_line, error_message, reject
 from .filters import escape_python, markdown_text, python_string, toml_string
 from .names import default_package, default_slug
 from .questions import CONFIGURATION, PROJECT_DIRECTORY
@@ -45,11 +48,13 @@ class AnswerRules(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        reject(version_error(__version__))
         if COPY and COPY.parent == Path(tempfile.gettempdir()).resolve():
             atexit.register(shutil.rmtree, COPY, ignore_errors=True)
         self.answers_are_data = False
         environment.globals["treat_answers_as_data"] = self.treat_answers_as_data
         environment.filters |= {function.__name__: function for function in FILTERS}
+        remove_byte_code()
         if cookiecutter_context() is None:
             forget_modules()
 
@@ -76,14 +81,40 @@ class AnswerRules(Extension):
         return source
 
 
+def version_error(version: str) -> str:
+    """Return why this release of cookiecutter cannot be used, or an empty text."""
+    # 2.1 renders a switch to text. Two releases of 2.2 call themselves 2.1.2.dev0.
+    if tuple(map(int, re.findall(r"\d+", version)[:3])) > (2, 1, 1):
+        return ""
+    return (
+        f"This template needs cookiecutter 2.2 or newer, and this is {version}. "
+        "Try: uvx cookiecutter@latest"
+    )
+
+
+def own_modules() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] == __package__]
+
+
+def remove_byte_code() -> None:
+    """Leave nothing in the template.
+
+    cruft checks two revisions out in one directory, where byte code of the same second can outlive
+    its source.
+    """
+    for name in own_modules():
+        spec = sys.modules[name].__spec__
+        if spec and spec.cached:
+            cached = Path(spec.cached)
+            with contextlib.suppress(OSError):  # a read-only template, or another process
+                cached.unlink(missing_ok=True)
+                cached.parent.rmdir()
+
+
 def forget_modules() -> None:
     """Let the next environment import the package again.
 
-    cruft renders two revisions of a template in one process, and each needs its own rules. It
-    checks both out in one directory, where byte code of the same second can outlive its source.
+    cruft renders two revisions of a template in one process, and each needs its own rules.
     """
-    for name in [*sys.modules]:
-        if name.partition(".")[0] == __package__:
-            spec = sys.modules.pop(name).__spec__
-            if spec and spec.cached:
-                Path(spec.cached).unlink(missing_ok=True)
+    for name in own_modules():
+        del sys.modules[name]

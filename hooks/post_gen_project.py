@@ -11,6 +11,8 @@ SLUG = "{{ cookiecutter.project_slug | escape_python }}"
 UPSTREAMS = "{{ cookiecutter.upstreams | escape_python }}"
 DESTINATION = "{{ cookiecutter | destination | escape_python }}"
 LOCK_SECONDS = 60
+# Variables by which git and uv would change another repository or project.
+ELSEWHERE = ("GIT_", "UV_PROJECT", "UV_WORKING_DIR")
 
 
 def main() -> None:
@@ -74,6 +76,7 @@ def succeeds(*command: str, seconds: float) -> bool:
     try:
         done = subprocess.run(  # noqa: S603 - the commands are written here
             command,
+            env={name: os.environ[name] for name in os.environ if not name.startswith(ELSEWHERE)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -104,4 +107,8 @@ See README.md for the rest.
     )
 
 
-main()
+try:
+    main()
+    print(end="", flush=True)
+except (OSError, KeyboardInterrupt):  # the reader of stdout has ended, as in `| head`, or Ctrl+C
+    os._exit(0)

@@ -14,6 +14,7 @@ SWITCHES = {"1", "true", "t", "yes", "y", "on", "0", "false", "f", "no", "n", "o
 
 
 def main() -> None:
+    make_removable()
     words = words_of(os.getppid())
     given = dict(word.split("=", 1) for word in words if "=" in word)
     if not given:
@@ -24,6 +25,13 @@ def main() -> None:
         questions = json.load(file)
     if not all(is_readable(questions.get(name), given[name]) for name in given):
         reject(words)
+
+
+def make_removable() -> None:
+    """Make the temporary copy writable, or cookiecutter cannot remove that of a read-only one."""
+    if not os.access(".", os.W_OK):
+        for directory, _, _ in os.walk("."):
+            os.chmod(directory, 0o700)
 
 
 def words_of(process: int) -> list[str]:
