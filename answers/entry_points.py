@@ -1,7 +1,7 @@
 """Stops cookiecutter or cruft with all problems of the answers and a command that works."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
@@ -15,8 +15,10 @@ from .rules import corrected_answers, find_problems, unknown_options
 COPY = TEMPLATE.parent if TEMPLATE.parent.name.startswith("cookiecutter") else None
 
 
-def check(answers: Mapping[str, object]) -> str:
+def check(answers: MutableMapping[str, object]) -> str:
     """Reject invalid answers; a filter, so it returns an empty text."""
+    # cookiecutter before 2.7 leaves a switch of the command line as text.
+    answers.update({name: as_answer(name, answers[name]) for name in QUESTIONS if name in answers})
     reject(error_message(answers))
     return ""
 

@@ -83,11 +83,11 @@ class AnswerRules(Extension):
 
 def version_error(version: str) -> str:
     """Return why this release of cookiecutter cannot be used, or an empty text."""
-    # 2.1 renders a switch to text. Two releases of 2.2 call themselves 2.1.2.dev0.
-    if tuple(map(int, re.findall(r"\d+", version)[:3])) > (2, 1, 1):
+    # 2.4 is the first that runs a hook before it reads the answers.
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) >= (2, 4):
         return ""
     return (
-        f"This template needs cookiecutter 2.2 or newer, and this is {version}. "
+        f"This template needs cookiecutter 2.4 or newer, and this is {version}. "
         "Try: uvx cookiecutter@latest"
     )
 

@@ -46,12 +46,26 @@ OTHER_STANDARD_LIBRARY = _words(
     """
 )
 
+# Latin letters that are more than an ASCII letter with a mark; apostrophes join words.
+TO_ASCII = str.maketrans(
+    "øØłŁđĐðÐħĦŧŦıəƏ", "oOlLdDdDhHtTieE", "'\u2019\u02bc\u02bb"
+) | str.maketrans(
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "TH"}
+    | {"ŋ": "ng", "Ŋ": "NG"}
+)
+
+
+def ascii_words(text: str) -> list[str]:
+    """Split a text into words, in ASCII, without those in other letters than Latin."""
+    text = unicodedata.normalize("NFKD", text).translate(TO_ASCII)
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    return [word for word in re.split(r"[\W_]+", text) if word and word.isascii()]
+
 
 def default_slug(text: str) -> str:
-    """Derive a valid slug, or an empty one from a text without ASCII letters or digits."""
+    """Derive a valid slug, or an empty one from a text without a word of Latin letters."""
     # str(), because cookiecutter can explain what an undefined answer raises.
-    ascii_text = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower().replace("'", "")).strip("-")
+    slug = "-".join(ascii_words(str(text))).lower()
     slug = (f"app-{slug}" if slug[:1].isdigit() else slug)[:SLUG_LIMIT].strip("-")
     return f"{slug}-service" if _reserved_error(slug) else slug
 
@@ -64,7 +78,7 @@ def default_package(text: str) -> str:
 
 def slug_error(slug: str) -> str | None:
     if not slug:
-        return "is empty, because project_name has no ASCII letters or digits to derive it from"
+        return "is empty, because project_name has no word in Latin letters or digits to derive it from"
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug):
         return "must be kebab-case: lowercase ASCII letters and digits, single dashes between them"
     if len(slug) > SLUG_LIMIT:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from .names import ascii_words
 from .problems import EntryError
 from .text import entries
 
@@ -85,7 +86,7 @@ def _is_host(host: str) -> bool:
 
 
 def _corrected_name(name: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9]+", "_", name).lstrip("0123456789_")
+    name = "_".join(ascii_words(name)).lstrip("0123456789_")
     name = name[: UPSTREAM_LIMIT - 4].strip("_") or "upstream"
     return f"{name}_api" if _name_error(name) else name
 

@@ -278,6 +278,7 @@ def test_an_answer_that_is_not_text_is_reported(field: str) -> None:
         ({"package_name": "my-service"}, "my_service"),
         ({"author_email": "Ann <ann@example.com>"}, "ann@example.com"),
         ({"upstreams": "git-hub=api.github.com"}, "git_hub=https://api.github.com"),
+        ({"upstreams": "maß=https://a.example"}, "mass=https://a.example"),
         ({"upstreams": "a=https://u:p@a.example:8443/v1?x=y"}, "a=https://a.example:8443/v1"),
         ({"features": "circuit-breaker"}, "circuit_breaker"),
         ({"features": "Rate Limit"}, "rate_limit"),
@@ -379,6 +380,9 @@ def test_the_defaults_are_good() -> None:
         ("Überservice", "uberservice", "uberservice"),
         ("Zoë's Maps", "zoes-maps", "zoes_maps"),
         ("Crème brûlée №5", "creme-brulee-no5", "creme_brulee_no5"),
+        ("Hauptstraße", "hauptstrasse", "hauptstrasse"),
+        ("ÆRØ, Łódź & Iğdır", "aero-lodz-igdir", "aero_lodz_igdir"),
+        ("Сервис2 Maps", "maps", "maps"),
         ("3D Maps", "app-3d-maps", "app_3d_maps"),
         ("FastAPI", "fastapi-service", "fastapi_service"),
         ("Test", "test-service", "test_service"),
@@ -397,13 +401,13 @@ def test_names_are_derived(name: str, slug: str, package: str) -> None:
     assert find_problems(answers) == []
 
 
-@pytest.mark.parametrize("name", ["日本", "🚀", "---"])
+@pytest.mark.parametrize("name", ["日本", "Сервис2", "🚀", "---"])
 def test_a_name_without_letters_needs_a_slug(name: str) -> None:
     """A slug that cannot be derived is reported once, without the package name."""
     found = find_problems(add_defaults({"project_name": name}))
 
     assert [problem.field for problem in found] == ["project_slug"]
-    assert "project_name has no ASCII letters or digits" in found[0].reason
+    assert "project_name has no word in Latin letters or digits" in found[0].reason
     assert find_problems(add_defaults({"project_name": name, "project_slug": "nippon"})) == []
 
 
@@ -797,8 +801,8 @@ def test_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecutter
 
     assert code == 0, output
     assert "[1/16] Project name (human-readable) (My Service): " in output
-    assert "1 - httpx: the original, stable since 2024" in output
-    assert "2 - httpx2: the maintained fork, same API" in output
+    assert "1 - httpx: the original, stable since 2024 (for openai 2, anthropic 0)" in output
+    assert "2 - httpx2: the maintained fork, same API (for openai 3, anthropic 1 and 2)" in output
     assert re.findall(r"(?m)^    ([a-z_]+): [a-z]", output.replace("\r", "")) == [*FEATURES]
     assert f"({QUESTIONS['features']}): " in output
     stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))
