@@ -1,20 +1,18 @@
 """The Jinja extension that cookiecutter.json names: the filters, and where answers are checked."""
 
 import atexit
-import contextlib
-import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from cookiecutter import __version__  # type: ignore[import-untyped]
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 from jinja2 import Environment
 from jinja2.ext import Extension
 
+from . import remove_byte_code
 from .command import cookiecutter_context, destination, replays
-from .entry_points import COPY, check, check_command_line, error_message, reject
+from .entry_points import COPY, check, check_command_line, error_message
 from .filters import escape_python, markdown_text, python_string, toml_string
 from .names import default_package, default_slug
 from .questions import CONFIGURATION, PROJECT_DIRECTORY
@@ -48,7 +46,6 @@ class AnswerRules(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        reject(version_error(__version__))
         if COPY and COPY.parent == Path(tempfile.gettempdir()).resolve():
             atexit.register(shutil.rmtree, COPY, ignore_errors=True)
         self.answers_are_data = False
@@ -81,40 +78,11 @@ class AnswerRules(Extension):
         return source
 
 
-def version_error(version: str) -> str:
-    """Return why this release of cookiecutter cannot be used, or an empty text."""
-    # 2.4 is the first that runs a hook before it reads the answers.
-    if tuple(map(int, re.findall(r"\d+", version)[:2])) >= (2, 4):
-        return ""
-    return (
-        f"This template needs cookiecutter 2.4 or newer, and this is {version}. "
-        "Try: uvx cookiecutter@latest"
-    )
-
-
-def own_modules() -> list[str]:
-    return [name for name in sys.modules if name.partition(".")[0] == __package__]
-
-
-def remove_byte_code() -> None:
-    """Leave nothing in the template.
-
-    cruft checks two revisions out in one directory, where byte code of the same second can outlive
-    its source.
-    """
-    for name in own_modules():
-        spec = sys.modules[name].__spec__
-        if spec and spec.cached:
-            cached = Path(spec.cached)
-            with contextlib.suppress(OSError):  # a read-only template, or another process
-                cached.unlink(missing_ok=True)
-                cached.parent.rmdir()
-
-
 def forget_modules() -> None:
     """Let the next environment import the package again.
 
     cruft renders two revisions of a template in one process, and each needs its own rules.
     """
-    for name in own_modules():
-        del sys.modules[name]
+    for name in [*sys.modules]:
+        if name.partition(".")[0] == __package__:
+            del sys.modules[name]

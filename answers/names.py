@@ -47,12 +47,14 @@ OTHER_STANDARD_LIBRARY = _words(
 )
 
 # Latin letters that are more than an ASCII letter with a mark; apostrophes join words.
-TO_ASCII = str.maketrans(
-    "øØłŁđĐðÐħĦŧŦıəƏ", "oOlLdDdDhHtTieE", "'\u2019\u02bc\u02bb"
-) | str.maketrans(
-    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "TH"}
-    | {"ŋ": "ng", "Ŋ": "NG"}
-)
+ONE_TO_TWO = {
+    **{"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th", "ŋ": "ng"},
+    **{"ẞ": "SS", "Æ": "AE", "Œ": "OE", "Þ": "TH", "Ŋ": "NG"},
+}
+TO_ASCII = {
+    **str.maketrans("øØłŁđĐðÐħĦŧŦıəƏ", "oOlLdDdDhHtTieE", "'\u2019\u02bc\u02bb"),
+    **{ord(letter): two for letter, two in ONE_TO_TWO.items()},
+}
 
 
 def ascii_words(text: str) -> list[str]:
@@ -78,7 +80,7 @@ def default_package(text: str) -> str:
 
 def slug_error(slug: str) -> str | None:
     if not slug:
-        return "is empty, because project_name has no word in Latin letters or digits to derive it from"
+        return "is empty, because project_name has no word in Latin letters or digits"
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug):
         return "must be kebab-case: lowercase ASCII letters and digits, single dashes between them"
     if len(slug) > SLUG_LIMIT:

@@ -7,6 +7,8 @@ started it. Only Linux exposes that; on other systems cookiecutter's traceback r
 It runs at each generation, so it imports as little as possible until an answer is invalid.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
