@@ -47,13 +47,10 @@ OTHER_STANDARD_LIBRARY = _words(
 )
 
 # Latin letters that are more than an ASCII letter with a mark; apostrophes join words.
-ONE_TO_TWO = {
-    **{"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th", "ŋ": "ng"},
-    **{"ẞ": "SS", "Æ": "AE", "Œ": "OE", "Þ": "TH", "Ŋ": "NG"},
-}
+TWO_LETTERS = ("ss", "ae", "oe", "th", "ng", "SS", "AE", "OE", "TH", "NG")
 TO_ASCII = {
     **str.maketrans("øØłŁđĐðÐħĦŧŦıəƏ", "oOlLdDdDhHtTieE", "'\u2019\u02bc\u02bb"),
-    **{ord(letter): two for letter, two in ONE_TO_TWO.items()},
+    **{ord(letter): two for letter, two in zip("ßæœþŋẞÆŒÞŊ", TWO_LETTERS, strict=True)},
 }
 
 

@@ -606,7 +606,7 @@ def configured(cookiecutter: Cookiecutter, defaults: str) -> Path:
 
 
 def test_bad_texts_of_a_config(template: Path, cookiecutter: Cookiecutter) -> None:
-    """A user's own defaults are checked like typed answers."""
+    """A user's own defaults are checked like typed answers; a switch may be a number."""
     configured(
         cookiecutter,
         "  author_name: yes\n  author_email: me\n  http2: 1\n  features: retry, Workers\n",
@@ -615,7 +615,9 @@ def test_bad_texts_of_a_config(template: Path, cookiecutter: Cookiecutter) -> No
     rejected = cookiecutter(template, "--no-input", "description=Fine")
 
     assert (rejected.returncode, rejected.stderr) == (1, "")
-    assert rejected_fields(rejected.stdout) == ["author_email", "features", "http2", "author_name"]
+    assert rejected_fields(rejected.stdout) == [
+        *("author_email", "features", "http_transport", "author_name")
+    ]
     assert cookiecutter.written() == {".cookiecutterrc"}
     assert cookiecutter(*command_in(rejected.stdout)).returncode == 0
 
