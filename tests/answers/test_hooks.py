@@ -223,6 +223,26 @@ def test_a_repository_is_not_made_inside_another(
     assert not (cookiecutter.cwd / "my-service" / ".git").exists()
 
 
+def test_git_and_uv_touch_no_other_project(
+    template: Path, cookiecutter: Cookiecutter, tools: Path
+) -> None:
+    """An alias and a hook of git, and `rebase --exec`, export variables that name a repository."""
+    add_git(tools)
+    add_uv(tools, 'echo "$UV_PROJECT$UV_WORKING_DIR" > uv.lock')
+    other = cookiecutter.home / "other"
+    subprocess.run([tools / "git", "init", "--quiet", other], check=True)
+    config = (other / ".git" / "config").read_text(encoding="utf-8")
+    names = {"GIT_DIR": f"{other}/.git", "UV_PROJECT": str(other), "UV_WORKING_DIR": str(other)}
+
+    done = cookiecutter(template, "--no-input", env={"PATH": str(tools), **names})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    project = cookiecutter.cwd / "my-service"
+    assert (project / ".git" / "HEAD").is_file()
+    assert (project / "uv.lock").read_text(encoding="utf-8") == "\n"
+    assert (other / ".git" / "config").read_text(encoding="utf-8") == config
+
+
 def test_the_hooks_can_run_again(template: Path, cookiecutter: Cookiecutter, tools: Path) -> None:
     """Existing files stay unchanged: the lock, the repository, and the owner's own."""
     add_git(tools)

@@ -1,4 +1,4 @@
-"""The template and its projects work on Windows, and with each supported Python."""
+"""The template and its projects work on Windows, and with each supported Python and release."""
 
 import os
 import re
@@ -14,6 +14,7 @@ import pytest
 from answers.command import destination, quote
 from answers.names import PACKAGE_LIMIT, SLUG_LIMIT, WINDOWS_DEVICES
 from answers.questions import CONFIGURATION
+from support.process import execute
 from support.rendering import EVERYTHING, Bake, Cookiecutter
 from support.repository import ROOT, tracked
 
@@ -126,10 +127,10 @@ def test_the_hook_passes_where_it_cannot_read_the_command_line(tmp_path: Path) -
 
 
 def interpreters() -> dict[str, str]:
-    """The Pythons of this machine, by version from 3.11 on."""
+    """The Pythons of this machine, by version from 3.9 on."""
     known = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found: dict[str, str] = {}
-    for minor in range(11, 15):
+    for minor in range(9, 15):
         version = f"3.{minor}"
         candidates = [
             shutil.which(f"python{version}"),
@@ -151,29 +152,58 @@ def interpreters() -> dict[str, str]:
 PYTHONS = interpreters()
 
 
-@pytest.mark.parametrize("python", PYTHONS.values(), ids=PYTHONS.keys())
-def test_every_python_of_this_machine(
-    template: Path, cookiecutter: Cookiecutter, python: str
-) -> None:
-    """Under each of them, answers are rejected and projects written."""
+RELEASES = ["2.1.1", "2.2.3", "2.3.1", "2.4.0", "2.5.0", "2.6.0", "2.7.0"]
+
+
+def generate(
+    template: Path, cookiecutter: Cookiecutter, python: str, release: str, *answers: str
+) -> subprocess.CompletedProcess[str]:
+    """Run this release of cookiecutter with that Python."""
     command = (sys.executable, "-m", "uv", "cache", "dir")
     uv_cache = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     run = [
         *(sys.executable, "-m", "uv", "run", "--quiet", "--no-project", "--python", python),
-        *("--with", f"cookiecutter=={metadata.version('cookiecutter')}", "cookiecutter"),
+        *("--with", f"cookiecutter=={release}", "cookiecutter", str(template), "--no-input"),
     ]
+    environment = {**cookiecutter.environment(), "PATH": os.defpath, "UV_CACHE_DIR": uv_cache}
+    return execute([*run, *answers], cookiecutter.cwd, env=environment)
 
-    def under_it(*args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*run, str(template), "--no-input", *args],
-            cwd=cookiecutter.cwd,
-            env={**cookiecutter.environment(), "PATH": os.defpath, "UV_CACHE_DIR": uv_cache},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+
+def outdated(release: str, python: str) -> str:
+    return (
+        "This template needs cookiecutter 2.4 or newer, on Python 3.10 or newer (got cookiecutter "
+        f"{release} on Python {python}). Try: uvx --python 3.11 cookiecutter@latest\n"
+    )
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_release_of_cookiecutter(
+    template: Path, cookiecutter: Cookiecutter, release: str
+) -> None:
+    """It writes a project, or names the release that is needed and writes nothing."""
+    done = generate(template, cookiecutter, sys.executable, release, "telemetry=yes", "http2=false")
+
+    new = release >= "2.4"
+    assert (done.returncode, done.stderr) == (0 if new else 1, "")
+    assert (cookiecutter.cwd / "my-service" / "monitoring").exists() == new
+    if not new:
+        assert done.stdout == outdated(release, f"3.{sys.version_info.minor}")
+        assert cookiecutter.written() == set()
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_every_python_of_this_machine(
+    template: Path, cookiecutter: Cookiecutter, version: str
+) -> None:
+    """Answers are rejected and projects written; one that is too old is named instead."""
+    if version == "3.9":
+        done = generate(template, cookiecutter, PYTHONS[version], "2.6.0")
+        assert (done.returncode, done.stdout) == (1, outdated("2.6.0", version))
+        return
+    python, release = PYTHONS[version], metadata.version("cookiecutter")
+
+    def under_it(*answers: str) -> subprocess.CompletedProcess[str]:
+        return generate(template, cookiecutter, python, release, *answers)
 
     rejected = under_it("package_name=asyncore", "license=mit", "upstreams=a")
     accepted = under_it("project_name=Zoë's “Maps”")
