@@ -33,7 +33,7 @@ def write_lines(capsys: pytest.CaptureFixture[str], format: str) -> str:
     token = log.request_id.set("the-request")
     logging.getLogger("ours.child").info("it's %s", "done", extra={"upstream": "up", "ümlaut": 1})
     try:
-        raise ValueError("broken\nin two lines, at 'https://me:s3cret@host/path?token=s3cret'")
+        raise ValueError("broken\nin two lines, at 'https://me:s3cret@host/s3cret?token=s3cret'")
     except ValueError:
         logging.getLogger("uvicorn.error").exception("failed", extra={"color_message": "!"})
     logging.getLogger("httpx").info("HTTP Request: GET http://host/?token=s3cret")
@@ -50,7 +50,7 @@ def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None
     assert (done["upstream"], done["ümlaut"]) == ("up", 1)
     assert done["request_id"] == failed["request_id"] == "the-request"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", done["timestamp"])
-    assert "broken\nin two lines, at 'https://host/path'" in failed["exception"]
+    assert "broken\nin two lines, at 'https://host'" in failed["exception"]
     assert "s3cret" not in failed["exception"]
     assert "color_message" not in failed
 

@@ -3,9 +3,10 @@
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from . import docs, log, problems{{ ", telemetry" if cookiecutter.telemetry }}
 from .http_client.clients import Clients, TransportFactory, open_clients
@@ -18,6 +19,16 @@ class State(TypedDict):
     """The contents of ``request.state``."""
 
     clients: Clients
+
+
+class _Application(FastAPI):
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self._settings = settings
+        super().__init__(**options)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        # Outside of all middleware, so that its failures have a request id and a line in the log.
+        return RequestMiddleware(super().build_middleware_stack(), self._settings.root_path)
 
 
 def create_app(
@@ -52,7 +63,8 @@ def create_app(
         await telemetry.flush()
 {% endif %}
 
-    app = FastAPI(
+    app = _Application(
+        settings,
         title={{ cookiecutter.project_name | python_string }},
         description={{ cookiecutter.description | python_string }},
         lifespan=lifespan,
@@ -64,7 +76,6 @@ def create_app(
     )
     app.include_router(external.router)
     app.include_router(health.router)
-    app.add_middleware(RequestMiddleware, root_path=settings.root_path)
     problems.install(app)
     docs.install(app)
 {% if cookiecutter.telemetry %}

@@ -35,8 +35,8 @@ _SERVERS = (
     *("gunicorn.error", "hypercorn.error", "_granian"),
 )
 
-# Matches a URL; whatever lies outside the two groups may be secret.
-_URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s?#'\"]*)[^\s'\"]*")
+# Matches a URL; whatever lies outside the two groups may be secret, even in its path.
+_URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s/?#'\"]*)[^\s'\"]*")
 
 
 def configure(level: str, format: str) -> None:
@@ -117,10 +117,15 @@ def _event(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
     event = own | extra | own  # `own` comes first, and wins
     if record.exc_info:
         # httpx's exceptions contain full URLs, and so do tracebacks chained to them.
-        event["exception"] = _URL.sub(r"\1\2", formatter.formatException(record.exc_info))
+        event["exception"] = hide_secrets(formatter.formatException(record.exc_info))
     if record.stack_info:
-        event["stack"] = _URL.sub(r"\1\2", record.stack_info)
+        event["stack"] = hide_secrets(record.stack_info)
     return event
+
+
+def hide_secrets(text: str) -> str:
+    """Reduce each URL in a text to its scheme, host and port."""
+    return _URL.sub(r"\1\2", text)
 
 
 @lru_cache(1)

@@ -1,4 +1,4 @@
-"""The request id, the access line, and responses to unhandled exceptions."""
+"""The request id, the access line, and what is known of the caller."""
 
 import asyncio
 import logging
@@ -8,11 +8,11 @@ import time
 from collections.abc import Awaitable
 from urllib.parse import quote
 
-import {{ cookiecutter.__httpx }}
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .http_client.layers.disconnect import Caller, caller
 from .log import request_id, write
-from .problems import problem
+from .problems import client_failure, log_failure, problem
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ QUIET_PATHS = {"/livez", "/readyz"}
 
 
 class RequestMiddleware:
-    """Set the request id, write the access line, and answer unhandled exceptions.
+    """Set the request id, write the access line, and log failures that no handler answered.
 
     The id is the caller's ``X-Request-ID`` if that is valid, else a new one.
     """
@@ -43,18 +43,26 @@ class RequestMiddleware:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         own = given if _VALID_ID.fullmatch(given) else b"%032x" % random.getrandbits(128)
         status = None
+        complete = False
+        current = Caller(receive)
         started = time.perf_counter()
 
         def send_with_id(message: Message) -> Awaitable[None]:
-            nonlocal status
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
+                current.left = None  # from here on, what still runs is not for its sake
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", own)]
+            elif message["type"] == "http.response.body":
+                complete = not message.get("more_body")
             return send(message)
 
-        token = request_id.set(own.decode())
+        id_token = request_id.set(own.decode())
+        caller_token = caller.set(current)
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, current.receive, send_with_id)
+            if status is None:
+                status = 499  # nobody waits for a response: the caller left
         except asyncio.CancelledError as cancelled:
             # uvicorn cancels at the end of the grace period; re-raising would log a traceback.
             if status is not None or "graceful shutdown" not in str(cancelled):
@@ -62,16 +70,16 @@ class RequestMiddleware:
             response = problem(503, "shutting-down", "The service is shutting down.")
             await response(scope, receive, send_with_id)
         except Exception as failure:
-            if status is not None:
-                # Too late for a problem response. The server closes the connection because this
-                # one is incomplete; the call log has a line for an upstream's failure.
-                known = isinstance(failure.__cause__ or failure, httpx.HTTPError)
+            # Starlette has answered it if it could, and raises it all the same.
+            if complete:
+                log_failure(failure)
+            else:
+                # The server closes the connection because the response is incomplete; the call
+                # log has a line for an upstream's failure.
+                known = client_failure(failure)
                 log.error("response aborted", exc_info=None if known else failure)
-                return
-            log.exception("unhandled exception")
-            response = problem(500, "internal-error", "The service failed.")
-            await response(scope, receive, send_with_id)
         finally:
+            current.stop()
             level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
             fields = {
                 "method": scope["method"],
@@ -80,4 +88,5 @@ class RequestMiddleware:
                 "duration_ms": round((time.perf_counter() - started) * 1000, 2),
             }
             write(log, level, "request", fields)
-            request_id.reset(token)
+            caller.reset(caller_token)
+            request_id.reset(id_token)

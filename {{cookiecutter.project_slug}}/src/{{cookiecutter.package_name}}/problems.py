@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
@@ -10,9 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .http_client.errors import Rejected, upstream_of
-from .log import request_id
+from .http_client.errors import ProblemType, Rejected, upstream_of
+from .log import hide_secrets, request_id
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +41,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 # For httpx's own exceptions, narrow classes first; the client's own have a ``problem``.
 _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
-    (httpx.InvalidURL, 400, "origin-not-allowed", "Invalid URL."),
+    (httpx.InvalidURL, 500, "internal-error", "Invalid upstream request."),
     (httpx.LocalProtocolError, 500, "internal-error", "Invalid upstream request."),
-    (httpx.UnsupportedProtocol, 400, "origin-not-allowed", "The URL must use http or https."),
+    (httpx.UnsupportedProtocol, 500, "internal-error", "Invalid upstream request."),
     (httpx.TimeoutException, 504, "upstream-timeout", "The upstream did not respond in time."),
     (httpx.ConnectError, 502, "upstream-unreachable", "Cannot reach the upstream."),
     (httpx.HTTPStatusError, 502, "upstream-status", "The upstream rejected the request."),
@@ -51,11 +53,39 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
 
 def install(app: FastAPI) -> None:
     """Turn this application's failures into problem responses; mounted ones need their own call."""
-    app.add_exception_handler(httpx.HTTPError, _answer_failure)
-    app.add_exception_handler(httpx.InvalidURL, _answer_failure)
-    app.add_exception_handler(ExceptionGroup, _answer_failure_group)
+    app.add_middleware(_ProblemMiddleware)
+    app.add_exception_handler(Exception, _answer_failure)
     app.add_exception_handler(RequestValidationError, _answer_invalid_input)
     app.add_exception_handler(HTTPException, _answer_http_exception)
+
+
+def client_failure(failure: BaseException | None) -> Exception | None:
+    """Return the client's exception that this one is, that it wraps or that it consists of.
+
+    Only a declared cause is a wrapped exception: one raised while another was handled is a bug.
+    """
+    seen = set[BaseException]()  # causes may form a circle
+    while failure is not None and failure not in seen:
+        if isinstance(failure, httpx.HTTPError | httpx.InvalidURL):
+            return failure
+        if isinstance(failure, BaseExceptionGroup):
+            found = [client_failure(each) for each in failure.exceptions]
+            return found[0] if all(found) else None
+        seen.add(failure)
+        failure = failure.__cause__
+    return None
+
+
+def log_failure(failure: Exception) -> None:
+    """Log a failure that the call log does not explain."""
+    cause = client_failure(failure)
+    if cause is None:
+        log.error("unhandled exception", exc_info=failure)
+    elif _type_of(cause).status == 500:
+        log.error("invalid upstream request", exc_info=failure)
+    elif wrappers := [each for each in _leaves(failure) if client_failure(each) is not each]:
+        names = "; ".join(f"{type(each).__qualname__}: {each}" for each in wrappers)
+        log.warning("upstream failure in a library", extra={"error": hide_secrets(names)})
 
 
 def problem(
@@ -83,32 +113,59 @@ def problem(
     )
 
 
+class _ProblemMiddleware:
+    """Answer a failure inside of other middleware, so that CORS, for example, sees the response.
+
+    Starlette calls its handler for Exception outside, for the failures of middleware.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+        app = scope["app"]
+
+        def noting_start(message: Message) -> Awaitable[None]:
+            nonlocal started
+            started = True
+            return send(message)
+
+        try:
+            await self.app(scope, receive, noting_start)
+        except Exception as failure:
+            handlers = app.exception_handlers
+            own = handlers.get(500, handlers.get(Exception)) is _answer_failure
+            if started or scope["type"] != "http" or not (own or client_failure(failure)):
+                raise
+            log_failure(failure)
+            response = await _answer_failure(Request(scope), failure)
+            await response(scope, receive, send)
+
+
 async def _answer_failure(_: Request, failure: Exception) -> JSONResponse:
-    status, kind, detail = getattr(failure, "problem", None) or next(
-        row[1:] for row in _PROBLEMS if isinstance(failure, row[0])
-    )
-    if status == 500:
-        log.error("invalid upstream request", exc_info=failure)
-    retry_after = failure.retry_after_s if isinstance(failure, Rejected) else None
+    cause = client_failure(failure)
+    if cause is None:
+        return problem(500, "internal-error", "The service failed.")
+    retry_after = cause.retry_after_s if isinstance(cause, Rejected) else None
     return problem(
-        status,
-        kind,
-        detail,
-        upstream=upstream_of(failure),
+        *_type_of(cause),
+        upstream=upstream_of(cause),
         headers={"Retry-After": str(retry_after)} if retry_after else None,
     )
 
 
-async def _answer_failure_group(request: Request, failures: Exception) -> JSONResponse:
-    """Respond to an ExceptionGroup of client failures as to its first one; re-raise any other."""
-    assert isinstance(failures, ExceptionGroup)
-    known, others = failures.split((httpx.HTTPError, httpx.InvalidURL))
-    if others is not None or known is None:
-        raise failures
-    first: Exception = known
-    while isinstance(first, ExceptionGroup):
-        first = first.exceptions[0]
-    return await _answer_failure(request, first)
+def _type_of(cause: Exception) -> ProblemType:
+    own: ProblemType | None = getattr(cause, "problem", None)
+    return own or next(ProblemType(*row[1:]) for row in _PROBLEMS if isinstance(cause, row[0]))
+
+
+def _leaves(failure: BaseException) -> Iterator[BaseException]:
+    if isinstance(failure, BaseExceptionGroup):
+        for each in failure.exceptions:
+            yield from _leaves(each)
+    else:
+        yield failure
 
 
 async def _answer_invalid_input(_: Request, failure: Exception) -> JSONResponse:

@@ -233,6 +233,8 @@ class Settings(BaseSettings):
     """``json`` for machines, ``console`` for people."""
     shutdown_grace_s: Seconds = 35
     """Grace period for in-flight calls at shutdown, in seconds; keep it above TOTAL_TIMEOUT_S."""
+    cancel_on_disconnect: bool = True
+    """Whether a caller who leaves ends its calls to upstreams, unless one may have written."""
     external_allowed_origins: Annotated[
         tuple[AnyHttpUrl, ...], NoDecode, BeforeValidator(_split)
     ] = ()

@@ -15,6 +15,7 @@ from .layers.call_scope import CallScope
 from .layers.circuit_breaker import CircuitBreaker
 {% endif %}
 from .layers.concurrency_limit import ConcurrencyLimit
+from .layers.disconnect import CancelOnDisconnect
 from .layers.origin_guard import OriginGuard
 {% if "rate_limit" in cookiecutter.features %}
 from .layers.rate_limit import RateLimit
@@ -72,5 +73,7 @@ def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransp
     chain = [layer for layer in layers if layer]
     for outer, inner in pairwise(chain):
         outer.inner = inner
-    client = ManagedClient(name, http, CallScope(name, chain[0]))
+    scope = CallScope(name, chain[0])
+    outermost = CancelOnDisconnect(scope) if settings.cancel_on_disconnect else scope
+    client = ManagedClient(name, http, outermost)
     return ClientStack(client, limit, base_url, chain[0].gauges)

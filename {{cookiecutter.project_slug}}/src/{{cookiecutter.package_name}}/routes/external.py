@@ -12,6 +12,7 @@ from starlette.types import Send
 
 from ..http_client.client import parse_url
 from ..http_client.dependencies import clients_of
+from ..http_client.errors import ProblemType
 from ..http_client.layers.origin_guard import URLNotAllowed
 from ..problems import RESPONSES
 
@@ -21,6 +22,14 @@ _SENDABLE = re.compile(r"[\t -~\x80-\xff]+")
 router = APIRouter(tags=["external"], responses=RESPONSES)
 
 Target = Annotated[str | None, Query(description="Defaults to the first upstream's base URL.")]
+
+
+class TargetNotAllowed(httpx.TransportError):
+    """The caller's URL is invalid, or not at an upstream; nothing was sent."""
+
+    def __init__(self, detail: str = "This service does not call that URL.") -> None:
+        super().__init__(detail)
+        self.problem = ProblemType(400, "origin-not-allowed", detail)
 
 
 class UpstreamResponse(BaseModel):
@@ -52,11 +61,18 @@ def _choose_client(request: Request, url: str | None) -> tuple[httpx.AsyncClient
     if url is None:
         first = next(iter(clients.upstreams.values()), None)
         if first is None:
-            raise URLNotAllowed("there is no upstream, so a URL is needed")
+            raise TargetNotAllowed("There is no upstream, so a URL is needed.")
         assert first.base_url is not None
         return first.client, first.base_url
-    target = parse_url(url)
-    return clients.for_url(target), target
+    try:
+        target = parse_url(url)
+        if target.scheme not in {"http", "https"}:
+            raise TargetNotAllowed("The URL must use http or https.")
+        return clients.for_url(target), target
+    except httpx.InvalidURL:
+        raise TargetNotAllowed("Invalid URL.") from None
+    except URLNotAllowed:
+        raise TargetNotAllowed from None
 
 
 class _Relay(StreamingResponse):

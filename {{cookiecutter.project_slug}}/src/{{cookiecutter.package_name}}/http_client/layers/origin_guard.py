@@ -14,7 +14,7 @@ Origin = tuple[str, bytes, int | None]
 class URLNotAllowed(httpx.TransportError):
     """The URL is outside the client's upstream; nothing was sent."""
 
-    problem = ProblemType(400, "origin-not-allowed", "This service does not call that URL.")
+    problem = ProblemType(500, "internal-error", "Invalid upstream request.")
 
 
 class OriginGuard(Layer):
