@@ -1,12 +1,15 @@
 import asyncio
 from typing import Any
 
+import {{ cookiecutter.__httpx }}
 import pytest
-from fastapi import HTTPException
+from fastapi import HTTPException, Request, Response
+from starlette.middleware.base import RequestResponseEndpoint
 
 from {{ cookiecutter.package_name }}.app import create_app
+from {{ cookiecutter.package_name }}.http_client import HTTPClient
 
-from .service import Up, serve, service_for, settings_for
+from .service import Logged, Up, serve, service_for, settings_for
 from .upstream import Upstream
 
 
@@ -76,6 +79,108 @@ async def test_failure_in_a_handler(upstream: Upstream) -> None:
         statuses = [(await service.get(path)).status_code for path in paths]
 
     assert statuses == [502, 502, 502, 500]
+
+
+async def test_failure_that_a_library_wraps(upstream: Upstream, logged: Logged) -> None:
+    """It is answered like its cause, unless the owner handles the library's error."""
+    app = create_app(settings_for(upstream))
+
+    class LibraryError(Exception):
+        pass
+
+    class HandledError(LibraryError):
+        pass
+
+    @app.exception_handler(HandledError)
+    async def handle(*_: object) -> Response:
+        return Response(status_code=418)
+
+    async def call(up: httpx.AsyncClient, error: type[Exception] = LibraryError) -> None:
+        try:
+            await up.get("/drop")
+        except httpx.HTTPError as failure:
+            raise error("at https://host/s3cret") from failure
+
+    @app.get("/wrapped")
+    async def wrapped(up: Up) -> None:
+        await call(up)
+
+    @app.get("/group")
+    async def group(up: Up) -> None:
+        async with asyncio.TaskGroup() as calls:
+            calls.create_task(call(up))
+
+    @app.get("/handled")
+    async def handled(up: Up) -> None:
+        await call(up, HandledError)
+
+    async with serve(app) as service:
+        paths = ("/wrapped", "/group", "/handled")
+        statuses = [(await service.get(path)).status_code for path in paths]
+
+    assert statuses == [502, 502, 418]
+    errors = [line["error"] for line in logged("upstream failure in a library")]
+    assert errors == ["LibraryError: at https://host"] * 2
+
+
+async def test_failure_in_a_middleware(upstream: Upstream, logged: Logged) -> None:
+    """An owner's middleware fails as a handler does, and sees the responses to failures inside."""
+    app = create_app(settings_for(upstream))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    @app.middleware("http")
+    async def own(request: Request, go_on: RequestResponseEndpoint) -> Response:
+        if request.url.path == "/livez":
+            await request.state.clients.upstreams["up"].client.get("/drop")
+        response = await go_on(request)
+        response.headers["X-Own"] = "seen"
+        return response
+
+    async with serve(app) as service:
+        outside, inside = await service.get("/livez"), await service.get("/broken")
+
+    assert (outside.status_code, outside.json()["upstream"]) == (502, "up")
+    assert outside.json()["request_id"] == outside.headers["X-Request-ID"]
+    assert (inside.status_code, inside.headers["X-Own"]) == (500, "seen")
+    assert len(logged("unhandled exception")) == 1
+
+
+async def test_own_handler_for_everything_else(upstream: Upstream) -> None:
+    """An owner's handler for Exception replaces the answer to unhandled exceptions."""
+    app = create_app(settings_for(upstream))
+
+    @app.exception_handler(Exception)
+    async def handle(*_: object) -> Response:
+        return Response(status_code=418)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    async with serve(app) as service:
+        response = await service.get("/broken")
+
+    assert response.status_code == 418
+    assert "X-Request-ID" in response.headers
+
+
+@pytest.mark.parametrize("url", ["http://elsewhere/", "http://xn--a.com/", "ftp://host/"])
+async def test_wrong_url_of_a_handler(upstream: Upstream, url: str) -> None:
+    """A URL that a handler chose is a bug of this service, not the caller's mistake."""
+    app = create_app(settings_for(upstream))
+
+    @app.get("/own")
+    async def own(up: Up, default: HTTPClient) -> None:
+        await (default if url.startswith("ftp") else up).get(url)
+
+    async with serve(app) as service:
+        response = await service.get("/own")
+
+    assert response.status_code == 500
+    assert response.json()["type"] == "urn:problem-type:internal-error"
 
 
 async def test_failure_of_the_service(upstream: Upstream) -> None:

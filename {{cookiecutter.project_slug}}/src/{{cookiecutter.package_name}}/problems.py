@@ -84,7 +84,7 @@ def log_failure(failure: Exception) -> None:
     elif _type_of(cause).status == 500:
         log.error("invalid upstream request", exc_info=failure)
     elif wrappers := [each for each in _leaves(failure) if client_failure(each) is not each]:
-        names = "; ".join(f"{type(each).__qualname__}: {each}" for each in wrappers)
+        names = "; ".join(f"{type(each).__name__}: {each}" for each in wrappers)
         log.warning("upstream failure in a library", extra={"error": hide_secrets(names)})
 
 

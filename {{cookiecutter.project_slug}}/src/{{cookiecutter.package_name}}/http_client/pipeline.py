@@ -49,9 +49,9 @@ def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransp
 
     # The outermost first; CallScope, below, encloses them all.
     layers: list[Layer | None] = [
-        CallLog(),
+        CallLog(base_url),
 {% if cookiecutter.telemetry %}
-        Telemetry(name or "default"),
+        Telemetry(name or "default", base_url),
 {% endif %}
         OriginGuard(base_url) if base_url else None,
         limit,

@@ -31,6 +31,27 @@ async def test_each_outcome_is_one_line(upstream: Upstream, logged: Logged) -> N
     assert [call["duration_ms"] > 0 for call in calls] == [True] * 5
 
 
+@pytest.mark.parametrize(
+    ("called", "path"),
+    [
+        ("me?x=1", "/me"),
+        ("", "/"),
+        ("%01/", "/%01/"),
+        ("{url}/file/bot:s3cret/me", "/file/me"),
+        ("{url}/bot%3As3cret/me", "/me"),
+    ],
+)
+async def test_path_of_the_base_url_is_not_logged(
+    upstream: Upstream, logged: Logged, called: str, path: str
+) -> None:
+    """The path is the one below the base URL, whose own may be a key."""
+    url, upstream.url = upstream.url, f"{upstream.url}/bot:s3cret"
+    async with client_for(upstream) as client:
+        await client.get(called.format(url=url))
+
+    assert [call["path"] for call in logged("upstream call")] == [path]
+
+
 async def test_each_redirect_is_a_call(upstream: Upstream, logged: Logged) -> None:
     """A redirect that is rejected does not log the status of the response before it."""
     async with client_for(upstream, follow_redirects=True) as client:

@@ -14,6 +14,8 @@ from .call_scope import CallScope
 
 # Most requests have ended by then. Listening takes a task, so only slow ones pay for it.
 _LISTEN_AFTER_S = 0.2
+# The most of a request body to receive while listening; a longer one hides a disconnect.
+_MOST_KEPT_BYTES = 65536
 # RFC 9110, 9.2.1, and QUERY of RFC 10008. Any other method is a write.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
@@ -36,7 +38,7 @@ class Caller:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._receiving = 0
-        self._kept: Message | None = None
+        self._kept: list[Message] = []
         self._next: asyncio.Task[Message] | None = None
         self.waits: set[_Wait] = set()
         self.listen_at: float | None = None
@@ -52,29 +54,27 @@ class Caller:
         """Receive for the application, first what arrived while this class listened."""
         self._receiving += 1
         try:
-            while self._kept is None and self._next is not None:
+            while not self._kept and self._next is not None:
                 if self._next.done():  # a disconnect
                     return self._next.result()
                 await asyncio.wait([self._next])
-            if self._kept is None:
-                return await self._receive()
+            return self._kept.pop(0) if self._kept else await self._receive()
         finally:
             self._receiving -= 1
-        message, self._kept = self._kept, None
-        return message
 
     def listen(self) -> None:
         """Listen for a disconnect, unless the application does, which then reacts itself."""
-        if not (self._next or self._kept or self._receiving or self.left is None):
+        kept = sum(len(message.get("body", b"")) for message in self._kept)
+        idle = self._next is None and not self._receiving
+        if idle and self.left is not None and kept < _MOST_KEPT_BYTES:
             self._next = asyncio.get_running_loop().create_task(self._receive_next())
 
     async def _receive_next(self) -> Message:
         message = await self._receive()
         if message["type"] != "http.disconnect":
+            self._kept.append(message)
             self._next = None
-            if not message.get("more_body"):  # more is received only if the application wants it
-                self.listen()
-            self._kept = message
+            self.listen()
         elif not self._receiving:
             self._leave()
         return message

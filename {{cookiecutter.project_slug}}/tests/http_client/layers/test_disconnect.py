@@ -1,0 +1,94 @@
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import BackgroundTasks, FastAPI, Request
+
+from {{ cookiecutter.package_name }}.app import create_app
+
+from ...service import Logged, Up, settings_for
+from ...upstream import Upstream
+
+
+@asynccontextmanager
+async def port_of(app: FastAPI) -> AsyncGenerator[int]:
+    """Run the application on a real server, which notices that callers leave."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve())
+        await until(lambda: server.started)
+        port: int = server.servers[0].sockets[0].getsockname()[1]
+        yield port
+        server.should_exit = True
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - of a server and a log, which have no event
+        await asyncio.sleep(0.01)
+
+
+async def send(port: int, request: str) -> asyncio.StreamWriter:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"{request} HTTP/1.1\r\nhost: service\r\ncontent-length: 4\r\n\r\nbody".encode())
+    return writer
+
+
+async def test_calls_end_when_callers_leave(upstream: Upstream, logged: Logged) -> None:
+    """Waiting, streamed and concurrent calls end long before their timeouts; slots are free."""
+    app = create_app(settings_for(upstream))
+
+    @app.get("/own")
+    async def own(up: Up, request: Request) -> None:
+        await asyncio.sleep(0.3)  # the service listens after 0.2 s, and must not eat the body
+        assert await request.body() == b"body"
+        async with asyncio.TaskGroup() as calls:
+            calls.create_task(up.get("/hang"))
+            async with up.stream("GET", "/drip") as response:
+                await response.aread()
+
+    async with asyncio.timeout(9), port_of(app) as port:
+        callers = [await send(port, f"GET /external?url={upstream.url}/hang") for _ in range(50)]
+        callers += [await send(port, "GET /own")]
+        await upstream.wait_for_calls(52)
+        for caller in callers:
+            caller.close()
+        await until(lambda: not upstream.in_flight and len(logged("request")) == 51)
+
+    assert {line["status"] for line in logged("request")} == {499}
+    assert {line["error"] for line in logged("upstream call")} == {"CancelledError"}
+
+
+async def test_writes_and_background_tasks_finish(upstream: Upstream, logged: Logged) -> None:
+    """After a write was sent, the handler goes on; a background task's calls do so, too."""
+    app = create_app(settings_for(upstream))
+
+    @app.get("/own")
+    async def own(up: Up, background: BackgroundTasks) -> None:
+        await up.post("/gate")
+        await up.get("/then")
+        background.add_task(up.get, "/background")
+
+    async with asyncio.timeout(9), port_of(app) as port:
+        caller = await send(port, "GET /own")
+        await upstream.wait_for_calls()
+        await asyncio.sleep(0.3)
+        caller.close()
+        await asyncio.sleep(0.3)
+        upstream.gate.set()
+        await until(lambda: len(logged("request")) == 1)
+
+    paths = [(line["path"], line["status"]) for line in logged("upstream call")]
+    assert paths == [("/gate", 200), ("/then", 200), ("/background", 200)]
+
+
+async def test_cancellation_can_be_turned_off(upstream: Upstream) -> None:
+    """With APP_CANCEL_ON_DISCONNECT=false, calls of callers who left go on."""
+    settings = settings_for(upstream).model_copy(update={"cancel_on_disconnect": False})
+    async with asyncio.timeout(9), port_of(create_app(settings)) as port:
+        caller = await send(port, f"GET /external?url={upstream.url}/gate")
+        await upstream.wait_for_calls()
+        caller.close()
+        await asyncio.sleep(0.5)
+        assert upstream.in_flight == 1
+        upstream.gate.set()
