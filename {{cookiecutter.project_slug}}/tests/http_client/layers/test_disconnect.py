@@ -14,13 +14,16 @@ from ...upstream import Upstream
 @asynccontextmanager
 async def port_of(app: FastAPI) -> AsyncGenerator[int]:
     """Run the application on a real server, which notices that callers leave."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve())
+    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
         await until(lambda: server.started)
         port: int = server.servers[0].sockets[0].getsockname()[1]
         yield port
+    finally:
         server.should_exit = True
+        await serving
 
 
 async def until(condition: Callable[[], bool]) -> None:
