@@ -141,8 +141,8 @@ def requests() -> dict[str, Call]:
 
 
 def scope_of(stack: Any) -> Any:
-    """Return CallScope, the outermost layer; only CancelOnDisconnect is outside of it."""
-    return stack.client._transport.inner
+    """Return the outermost layer, which httpx sees as the client's transport."""
+    return stack.client._transport
 
 
 def layers_of(stack: Any) -> list[Any]:

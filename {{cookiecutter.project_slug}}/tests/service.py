@@ -77,9 +77,8 @@ def layers_of(stack: ClientStack) -> list[Layer]:
     layers = []
     outer: Any = stack.client._transport
     while (layer := getattr(outer, "inner", None)) is not None:
+        layers.append(layer)
         outer = layer
-        if isinstance(layer, Layer):
-            layers.append(layer)
     return layers
 
 

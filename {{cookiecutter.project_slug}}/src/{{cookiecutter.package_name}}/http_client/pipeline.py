@@ -73,7 +73,6 @@ def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransp
     chain = [layer for layer in layers if layer]
     for outer, inner in pairwise(chain):
         outer.inner = inner
-    scope = CallScope(name, chain[0])
-    outermost = CancelOnDisconnect(scope) if settings.cancel_on_disconnect else scope
-    client = ManagedClient(name, http, outermost)
+    scope = CancelOnDisconnect if settings.cancel_on_disconnect else CallScope
+    client = ManagedClient(name, http, scope(name, chain[0]))
     return ClientStack(client, limit, base_url, chain[0].gauges)

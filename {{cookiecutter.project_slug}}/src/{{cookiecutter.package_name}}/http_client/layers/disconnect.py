@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextvars import ContextVar
-from typing import Any, Self
+from typing import Self
 
 import {{ cookiecutter.__httpx }}
 from starlette.types import Message, Receive
@@ -33,31 +33,26 @@ class Caller:
     an upstream may have received a write, none is ended: the handler finishes what it began.
     """
 
-    __slots__ = ("_kept", "_next", "_receive", "_receiving", "left", "listen_at", "waits", "wrote")
-
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._receiving = 0
         self._kept: list[Message] = []
-        self._next: asyncio.Task[Message] | None = None
+        self.pending: asyncio.Task[Message] | None = None
+        """Receives the next message, if this class listens."""
         self.waits: set[_Wait] = set()
         self.listen_at: float | None = None
         self.wrote = False
         self.left: bool | None = False
         """None from the start of the response on."""
 
-    @property
-    def listening(self) -> bool:
-        return self._next is not None
-
     async def receive(self) -> Message:
         """Receive for the application, first what arrived while this class listened."""
         self._receiving += 1
         try:
-            while not self._kept and self._next is not None:
-                if self._next.done():  # a disconnect
-                    return self._next.result()
-                await asyncio.wait([self._next])
+            while not self._kept and self.pending is not None:
+                if self.pending.done():  # a disconnect
+                    return self.pending.result()
+                await asyncio.wait([self.pending])
             return self._kept.pop(0) if self._kept else await self._receive()
         finally:
             self._receiving -= 1
@@ -65,15 +60,15 @@ class Caller:
     def listen(self) -> None:
         """Listen for a disconnect, unless the application does, which then reacts itself."""
         kept = sum(len(message.get("body", b"")) for message in self._kept)
-        idle = self._next is None and not self._receiving
+        idle = self.pending is None and not self._receiving
         if idle and self.left is not None and kept < _MOST_KEPT_BYTES:
-            self._next = asyncio.get_running_loop().create_task(self._receive_next())
+            self.pending = asyncio.get_running_loop().create_task(self._receive_next())
 
     async def _receive_next(self) -> Message:
         message = await self._receive()
         if message["type"] != "http.disconnect":
             self._kept.append(message)
-            self._next = None
+            self.pending = None
             self.listen()
         elif not self._receiving:
             self._leave()
@@ -89,39 +84,28 @@ class Caller:
     def stop(self) -> None:
         """Stop listening: the request is over."""
         self.left = None
-        if self._next is not None:
-            self._next.cancel()
+        if self.pending is not None:
+            self.pending.cancel()
 
 
 caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 
-class CancelOnDisconnect(httpx.AsyncBaseTransport):
+class CancelOnDisconnect(CallScope):
     """End a call if its caller leaves; raises CallerLeft.
 
-    Outside of CallScope: for the layers, such a call is cancelled like any other.
+    Around CallScope's own work: for the layers, such a call is cancelled like any other.
     """
-
-    def __init__(self, inner: CallScope) -> None:
-        self.inner = inner
-        self._timer = SharedTimer()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         current = caller.get()
         if current is None or current.left is None:
-            return await self.inner.handle_async_request(request)
+            return await super().handle_async_request(request)
         with _Wait(current, request, self._timer):
-            response = await self.inner.handle_async_request(request)
+            response = await super().handle_async_request(request)
         if request.extensions["call"].streamed:
             response.stream = _Body(response, _Wait(current, request, self._timer))
         return response
-
-    async def __aenter__(self) -> Self:
-        await self.inner.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        await self.inner.__aexit__(*error)
 
 
 class _Wait:
@@ -142,9 +126,6 @@ class _Wait:
         self._cut = True
         self._task.cancel()
 
-    def listen(self) -> None:
-        self.caller.listen()
-
     def __enter__(self) -> None:
         current = self.caller
         if current.left:
@@ -153,14 +134,15 @@ class _Wait:
         assert task is not None
         self._task = task
         current.waits.add(self)
-        if not current.listening:
+        if current.pending is None:
             if current.listen_at is None:
                 current.listen_at = asyncio.get_running_loop().time() + _LISTEN_AFTER_S
-            self._timer.start(self.listen, current.listen_at)
+            self._timer.start(current.listen, current.listen_at)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._timer.stop(self.listen)
         self.caller.waits.discard(self)
+        if not self.caller.waits:
+            self._timer.stop(self.caller.listen)
         self.caller.wrote |= self.wrote
         if self._cut:
             self._task.uncancel()
