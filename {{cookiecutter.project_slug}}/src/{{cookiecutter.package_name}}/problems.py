@@ -2,7 +2,7 @@
 
 import http.client
 import logging
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
@@ -11,9 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .http_client.errors import ProblemType, Rejected, upstream_of
+from .http_client.layers.disconnect import caller
 from .log import hide_secrets, request_id
 
 log = logging.getLogger(__name__)
@@ -123,17 +124,12 @@ class _ProblemMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
         app = scope["app"]
-
-        def noting_start(message: Message) -> Awaitable[None]:
-            nonlocal started
-            started = True
-            return send(message)
-
         try:
-            await self.app(scope, receive, noting_start)
+            await self.app(scope, receive, send)
         except Exception as failure:
+            current = caller.get()
+            started = current is None or current.left is None
             handlers = app.exception_handlers
             own = handlers.get(500, handlers.get(Exception)) is _answer_failure
             if started or scope["type"] != "http" or not (own or client_failure(failure)):
