@@ -18,13 +18,14 @@ def after(seconds: float) -> float:
 async def test_timeouts_end_in_order(timer: SharedTimer) -> None:
     """Each timeout ends at its own time, whatever the order in which they started."""
     ended: list[str] = []
-    callbacks = {name: partial(ended.append, name) for name in ("third", "first", "no", "second")}
-    for callback, seconds in zip(callbacks.values(), (0.06, 0.02, 0.03, 0.04), strict=True):
+    times = {"third": 0.06, "late": -1, "first": 0.02, "no": 0.03, "second": 0.04}
+    callbacks = {name: partial(ended.append, name) for name in times}
+    for callback, seconds in zip(callbacks.values(), times.values(), strict=True):
         timer.start(callback, after(seconds))
     timer.stop(callbacks["no"])
 
     await asyncio.sleep(0.1)
-    assert ended == ["first", "second", "third"]
+    assert ended == ["late", "first", "second", "third"]
 
 
 async def test_others_end_after_one_that_fails(timer: SharedTimer) -> None:

@@ -1,6 +1,7 @@
 """Timeouts that cost little, because nearly all calls end before them."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Self
 
@@ -17,12 +18,13 @@ class SharedTimer:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadlines: dict[Callable[[], object], float] = {}
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        self._fires_at = math.inf
 
     def start(self, callback: Callable[[], object], end: float) -> None:
         """Call ``callback`` at ``end``, by the event loop's clock, unless it is stopped before."""
         self._deadlines[callback] = end
-        if self._handle is None or end < self._handle.when():
+        if end < self._fires_at:
             self._wait_until(end)
 
     def stop(self, callback: Callable[[], object]) -> None:
@@ -32,10 +34,11 @@ class SharedTimer:
     def _wait_until(self, end: float) -> None:
         if self._handle is not None:
             self._handle.cancel()
+        self._fires_at = end
         self._handle = self._loop.call_at(end, self._expire_due)
 
     def _expire_due(self) -> None:
-        self._handle = None
+        self._fires_at = math.inf
         now = self._loop.time() + _EARLY_S
         try:
             for callback in [callback for callback, end in self._deadlines.items() if end <= now]:
