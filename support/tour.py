@@ -22,7 +22,7 @@ def apply_tour(project: Project) -> set[str]:
     text = app.read_text(encoding="utf-8")
     for before, after in (
         ("import external, health\n", "import external, health, repos\n"),
-        ("    app.add_middleware(", f"    {line}\n    app.add_middleware("),
+        ("    problems.install(app)\n", f"    {line}\n    problems.install(app)\n"),
     ):
         assert text.count(before) == 1
         text = text.replace(before, after)

@@ -25,7 +25,7 @@ CALLS = 10  # in flight in each
 BREAKAGES = {
     "import": "raise RuntimeError",
     "creation": "def create_app(settings: object = None) -> FastAPI:\n    raise RuntimeError",
-    "lifespan": "def open_clients(settings: object) -> None:\n    raise RuntimeError",
+    "lifespan": "def open_clients(*_: object) -> None:\n    raise RuntimeError",
 }
 
 

@@ -9,7 +9,7 @@ from my_service.settings import Settings
 from tests.upstream import Upstream
 
 SLOTS = 25
-SETTINGS = {"max_connections": SLOTS, "pool_timeout_s": 30, "total_timeout_s": 3}
+SETTINGS = {"max_connections": SLOTS, "pool_timeout_s": 30, "stream_timeout_s": 3}
 
 
 async def main() -> None:

@@ -85,7 +85,7 @@ async def main() -> None:
     lines: list[dict[str, Any]] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(vars(record))  # type: ignore[method-assign]
-    logging.getLogger("my_service").addHandler(handler)
+    logging.getLogger().addHandler(handler)
     logging.getLogger("my_service").setLevel(logging.INFO)
     report: dict[str, Any] = {}
     async with asyncio.timeout(25), Upstream() as upstream:
