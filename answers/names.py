@@ -55,7 +55,7 @@ TO_ASCII = {
 
 
 def ascii_words(text: str) -> list[str]:
-    """Split a text into words, in ASCII, without those in other letters than Latin."""
+    """Split a text into words, in ASCII, without those in other scripts than Latin."""
     text = unicodedata.normalize("NFKD", text).translate(TO_ASCII)
     text = "".join(character for character in text if not unicodedata.combining(character))
     return [word for word in re.split(r"[\W_]+", text) if word and word.isascii()]

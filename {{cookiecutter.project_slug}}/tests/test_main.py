@@ -5,12 +5,13 @@ from {{ cookiecutter.package_name }}.__main__ import main
 
 from .process import ServiceProcess
 
+LAUNCHERS = {
+    "own": "{{ cookiecutter.package_name }}",
+    "uvicorn": "uvicorn {{ cookiecutter.package_name }}.app:create_app --factory --port 0",
+}
 
-@pytest.mark.parametrize(
-    "command",
-    ["{{ cookiecutter.package_name }}", "uvicorn {{ cookiecutter.package_name }}.app:create_app --factory --port 0"],
-    ids=["own", "uvicorn"],
-)
+
+@pytest.mark.parametrize("command", LAUNCHERS.values(), ids=LAUNCHERS)
 def test_service_starts_logs_and_stops(command: str) -> None:
     """The service runs until SIGTERM, then closes its clients; every line it logs is JSON."""
     with ServiceProcess("-m", *command.split()) as service:

@@ -40,9 +40,10 @@ _URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s/?#'\"]*)[^\s'\"]*")
 
 
 def configure(level: str, format: str) -> None:
-    """Log to stdout, unless the root logger has a handler of somebody else, as ``basicConfig``.
+    """Log to stdout, unless the root logger already has a foreign handler (as ``basicConfig``).
 
-    The servers' console lines become lines of this format; files that they were given stay.
+    The servers' console lines get this format; their files stay. In any case, quiet the libraries
+    that log whole URLs, unless their level is set.
     """
     for name in _VERBOSE:
         if logging.getLogger(name).level == logging.NOTSET:

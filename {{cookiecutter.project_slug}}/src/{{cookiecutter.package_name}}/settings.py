@@ -133,9 +133,9 @@ class HTTPSettings(BaseModel):
     pool_timeout_s: Seconds = 1
     """Longest wait for a slot, in seconds; short, so that overload is shed early."""
     attempt_timeout_s: Seconds | None = 10
-    """Each attempt up to the response's headers, in seconds; at least READ_TIMEOUT_S if not set."""
+    """Each attempt up to the response's headers, in seconds. Not set: 10, or READ_TIMEOUT_S if longer."""
     total_timeout_s: Seconds = 30
-    """The whole call, a streamed body excluded, in seconds; at least READ_TIMEOUT_S if not set."""
+    """The call except a streamed body, in seconds. Not set: 30, or READ_TIMEOUT_S if longer."""
     stream_timeout_s: Seconds = 600
     """A streamed body, in seconds; READ_TIMEOUT_S bounds each chunk."""
     max_connections: Annotated[int, Field(gt=0)] = 100
@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     """Processes; each has its own clients, and so its own MAX_CONNECTIONS."""
 {% endif %}
     root_path: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
-    """Path under which a proxy serves this service, such as /api; the proxy may remove it."""
+    """Path under which a proxy serves this service, such as /api, whether or not the proxy strips it."""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
     ] = "INFO"
@@ -234,7 +234,7 @@ class Settings(BaseSettings):
     shutdown_grace_s: Seconds = 35
     """Grace period for in-flight calls at shutdown, in seconds; keep it above TOTAL_TIMEOUT_S."""
     cancel_on_disconnect: bool = True
-    """Whether a caller who leaves ends its calls to upstreams, unless one may have written."""
+    """Whether to end the upstream calls of callers who disconnect; never after a write."""
     external_allowed_origins: Annotated[
         tuple[AnyHttpUrl, ...], NoDecode, BeforeValidator(_split)
     ] = ()
@@ -278,7 +278,7 @@ def read_settings() -> Settings:
         return Settings()
     except (ValidationError, SettingsError) as error:
         print("Invalid settings:", *describe_errors(error), sep="\n  ", file=sys.stderr)
-        sys.exit(3)  # uvicorn's code for a failed start; with others, gunicorn tries again
+        sys.exit(3)  # uvicorn's code for a failed start; on any other, gunicorn tries again
 
 
 def warn_of_unknown_variables() -> None:

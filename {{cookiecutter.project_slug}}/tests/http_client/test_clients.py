@@ -8,7 +8,7 @@ import {{ cookiecutter.__httpx }}
 import pytest
 
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
-from {{ cookiecutter.package_name }}.http_client.layers.response_limit import ResponseTooLarge
+from {{ cookiecutter.package_name }}.http_client.layers import response_limit
 from {{ cookiecutter.package_name }}.settings import HTTPSettings, Settings
 
 from ..mock_upstream import MockUpstream
@@ -120,7 +120,7 @@ async def test_mock_may_return_one_response_again(mock_upstream: MockUpstream) -
     async with client_for(mock_upstream, max_response_bytes=99) as client:
         bodies = [(await client.get("/")).content for _ in range(2)]
         async with client.stream("GET", "/", extensions={"max_response_bytes": 98}) as response:
-            with pytest.raises(ResponseTooLarge):
+            with pytest.raises(response_limit.ResponseTooLarge):
                 await response.aread()
 
     assert bodies == [b"x" * 99] * 2

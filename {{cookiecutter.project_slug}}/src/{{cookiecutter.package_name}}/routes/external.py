@@ -61,7 +61,7 @@ def _choose_client(request: Request, url: str | None) -> tuple[httpx.AsyncClient
     if url is None:
         first = next(iter(clients.upstreams.values()), None)
         if first is None:
-            raise TargetNotAllowed("There is no upstream, so a URL is needed.")
+            raise TargetNotAllowed("No upstream is configured, so pass ?url=.")
         assert first.base_url is not None
         return first.client, first.base_url
     try:

@@ -23,7 +23,7 @@ class Call:
     upstream: str | None
     """The upstream's name; None for the default client."""
     deadline: float
-    """When the call must end, by the event loop's clock; then when its streamed body must."""
+    """Deadline of the call, by the event loop's clock; once a body is streamed, that of the body."""
     streamed: bool
     """Whether the caller reads the response's body in pieces."""
     attempts: int = 0

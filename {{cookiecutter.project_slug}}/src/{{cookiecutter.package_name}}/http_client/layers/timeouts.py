@@ -11,13 +11,13 @@ from .base import Call, Layer
 
 
 class DeadlineExceeded(httpx.TimeoutException):
-    """TOTAL_TIMEOUT_S is over; for a streamed body, STREAM_TIMEOUT_S."""
+    """TOTAL_TIMEOUT_S has passed; for a streamed body, STREAM_TIMEOUT_S."""
 
 
 def raise_bound(bound_s: float, request: httpx.Request, usual: dict[str, float]) -> float:
-    """Return a bound in seconds, raised to the call's own timeouts that exceed the ``usual`` ones.
+    """Raise a bound, in seconds, to the call's longest timeout that exceeds the ``usual`` one.
 
-    So that ``timeout=60`` gives an upstream 60 seconds. None is no timeout, and lifts the bound.
+    ``timeout=60`` then gives an upstream 60 seconds. None is no timeout, and removes the bound.
     """
     own: dict[str, float | None] = request.extensions.get("timeout", usual)
     if own == usual:

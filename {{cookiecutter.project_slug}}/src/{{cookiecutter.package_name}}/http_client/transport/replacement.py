@@ -12,7 +12,7 @@ class Replacement(httpx.AsyncBaseTransport):
 
     It rejects the requests that the pool rejects. Each response is a new object with an unread
     body, because layers change responses, and a mock may return one that is read, or return it
-    again. A streamed request body stays one, although a mock reads it, so it is not repeated.
+    again. A mock reads streamed request bodies; they are restored, so that they are not repeated.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:

@@ -43,7 +43,7 @@ def check(request: httpx.Request) -> Checked:
     length that is not the body's.
     """
     if request.url.scheme not in {"http", "https"}:
-        raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://, not ws://")
+        raise httpx.UnsupportedProtocol("the URL must begin with http:// or https://")
     method = request.method.encode("utf-8", "replace")
     if not _TOKEN.fullmatch(method) or method == b"CONNECT":
         raise _invalid("method")
