@@ -24,15 +24,16 @@ async def test_other_origins_are_rejected_before_sending(
 async def test_redirects_elsewhere_are_rejected(
     client: httpx.AsyncClient, upstream: Upstream
 ) -> None:
-    """Redirects are not followed by default, and then only within the origin."""
+    """Redirects are followed on request only, within the origin; others are a 502."""
     async with Upstream() as other, client_for(upstream, follow_redirects=True) as following:
         path = f"/status/302?location={other.url}"
         assert (await client.get(path)).status_code == 302
-        with pytest.raises(origin_guard.URLNotAllowed):
+        with pytest.raises(origin_guard.RedirectNotAllowed) as failure:
             await following.get(path)
         followed = await following.get("/status/302?location=/echo")
 
         assert other.connections == 0
+    assert failure.value.problem.status == 502
     assert {"transfer-encoding", "content-length"} & followed.json().keys() == set()
 
 

@@ -26,6 +26,8 @@ class Call:
     """Deadline of the call, by the event loop's clock; once a body is streamed, that of the body."""
     streamed: bool
     """Whether the caller reads the response's body in pieces."""
+    redirected: bool = False
+    """Whether an earlier response led to this request."""
     attempts: int = 0
     status: int | None = None
     """The status code that the caller receives."""

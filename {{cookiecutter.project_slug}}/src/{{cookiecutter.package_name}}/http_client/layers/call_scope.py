@@ -38,7 +38,8 @@ class CallScope(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         options = send_options.get() or SendOptions(math.inf, streamed=False)
-        call = Call(self._upstream, options.deadline, options.streamed)
+        redirected = "call" in request.extensions  # httpx copies them
+        call = Call(self._upstream, options.deadline, options.streamed, redirected)
         request.extensions = {**request.extensions, "call": call}
         own_id = request_id.get()
         if own_id is not None and "X-Request-ID" not in request.headers:

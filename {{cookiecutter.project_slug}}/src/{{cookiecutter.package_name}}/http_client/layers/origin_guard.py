@@ -17,10 +17,16 @@ class URLNotAllowed(httpx.TransportError):
     problem = ProblemType(500, "internal-error", "Invalid upstream request.")
 
 
+class RedirectNotAllowed(URLNotAllowed):
+    """The upstream's redirect leads to another origin; it was not followed."""
+
+    problem = ProblemType(502, "upstream-failed", "The upstream redirected to another origin.")
+
+
 class OriginGuard(Layer):
     """Reject URLs, including redirects, whose scheme, host or port is not the upstream's.
 
-    Raises URLNotAllowed before anything is sent.
+    Raises URLNotAllowed, or RedirectNotAllowed, before anything is sent.
     """
 
     def __init__(self, base_url: httpx.URL) -> None:
@@ -30,7 +36,8 @@ class OriginGuard(Layer):
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
         if origin_of(request.url) != self._origin:
-            raise URLNotAllowed(f"the URL is not at this client's upstream, {self._base}")
+            kind = RedirectNotAllowed if call.redirected else URLNotAllowed
+            raise kind(f"the URL is not at this client's upstream, {self._base}")
         return await self.inner.send(request, call)
 
 
