@@ -125,6 +125,7 @@ def find_features() -> dict[str, str]:
 def requests() -> dict[str, Call]:
     """Return requests to an ASGI application that does nothing, without and with middleware."""
     from my_service.middleware import RequestMiddleware
+    from my_service.settings import Settings
 
     async def nothing(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -133,7 +134,7 @@ def requests() -> dict[str, Call]:
         pass
 
     scope = {"type": "http", "method": "GET", "path": "/external", "headers": []}
-    wrapped = RequestMiddleware(nothing)
+    wrapped = RequestMiddleware(nothing, Settings())
     return {
         "nothing": lambda: nothing(scope, None, send),
         MIDDLEWARE: lambda: wrapped(scope, None, send),

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -22,13 +22,9 @@ class State(TypedDict):
 
 
 class _Application(FastAPI):
-    def __init__(self, settings: Settings, **options: Any) -> None:
-        self._settings = settings
-        super().__init__(**options)
-
     def build_middleware_stack(self) -> ASGIApp:
         # Outside of all middleware, so that its failures have a request id and a line in the log.
-        return RequestMiddleware(super().build_middleware_stack(), self._settings.root_path)
+        return RequestMiddleware(super().build_middleware_stack(), self.state.settings)
 
 
 def create_app(
@@ -64,7 +60,6 @@ def create_app(
 {% endif %}
 
     app = _Application(
-        settings,
         title={{ cookiecutter.project_name | python_string }},
         description={{ cookiecutter.description | python_string }},
         lifespan=lifespan,
@@ -74,6 +69,7 @@ def create_app(
         telemetry=telemetry.config(),
 {% endif %}
     )
+    app.state.settings = settings
     app.include_router(external.router)
     app.include_router(health.router)
     problems.install(app)

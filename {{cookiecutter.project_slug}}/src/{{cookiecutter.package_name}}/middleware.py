@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import re
 import time
@@ -13,11 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .http_client.layers.disconnect import Caller, caller
 from .log import request_id, write
 from .problems import client_failure, log_failure, problem
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 
 _VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 QUIET_PATHS = {"/livez", "/readyz"}
+# Most requests have ended by then. Listening takes a task, so only slow ones pay for it.
+_LISTEN_AFTER_S = 0.2
 
 
 class RequestMiddleware:
@@ -26,9 +30,10 @@ class RequestMiddleware:
     The id is the caller's ``X-Request-ID`` if that is valid, else a new one.
     """
 
-    def __init__(self, app: ASGIApp, root_path: str = "") -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.root_path = root_path
+        self.root_path = settings.root_path
+        self.listen_after_s = _LISTEN_AFTER_S if settings.cancel_on_disconnect else math.inf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -44,14 +49,14 @@ class RequestMiddleware:
         own = given if _VALID_ID.fullmatch(given) else b"%032x" % random.getrandbits(128)
         status = None
         complete = False
-        current = Caller(receive)
+        current = Caller(receive, self.listen_after_s)
         started = time.perf_counter()
 
         def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                current.left = None  # from here on, what still runs is not for its sake
+                current.answered = True  # what still runs is not for its sake
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", own)]
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body")

@@ -129,7 +129,7 @@ class _ProblemMiddleware:
             await self.app(scope, receive, send)
         except Exception as failure:
             current = caller.get()
-            started = current is None or current.left is None
+            started = current is None or current.answered
             handlers = app.exception_handlers
             own = handlers.get(500, handlers.get(Exception)) is _answer_failure
             if started or scope["type"] != "http" or not (own or client_failure(failure)):

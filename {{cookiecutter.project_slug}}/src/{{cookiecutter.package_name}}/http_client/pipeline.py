@@ -15,7 +15,6 @@ from .layers.call_scope import CallScope
 from .layers.circuit_breaker import CircuitBreaker
 {% endif %}
 from .layers.concurrency_limit import ConcurrencyLimit
-from .layers.disconnect import CancelOnDisconnect
 from .layers.origin_guard import OriginGuard
 {% if "rate_limit" in cookiecutter.features %}
 from .layers.rate_limit import RateLimit
@@ -73,6 +72,5 @@ def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransp
     chain = [layer for layer in layers if layer]
     for outer, inner in pairwise(chain):
         outer.inner = inner
-    scope = CancelOnDisconnect if settings.cancel_on_disconnect else CallScope
-    client = ManagedClient(name, http, scope(name, chain[0]))
+    client = ManagedClient(name, http, CallScope(name, chain[0]))
     return ClientStack(client, limit, base_url, chain[0].gauges)

@@ -13,6 +13,7 @@ from ...log import request_id
 from ..charset import encoding_of
 from ..timer import SharedTimer
 from .base import Call, Layer
+from .disconnect import while_caller_waits
 from .streaming import StreamedBody
 
 
@@ -45,11 +46,12 @@ class CallScope(httpx.AsyncBaseTransport):
         if own_id is not None and "X-Request-ID" not in request.headers:
             request.headers["X-Request-ID"] = own_id
         started = time.perf_counter()
-        try:
-            response = await self.inner.send(request, call)
-        except BaseException as failure:
-            call.end(failure)
-            raise
+        with while_caller_waits(request, self._timer):
+            try:
+                response = await self.inner.send(request, call)
+            except BaseException as failure:
+                call.end(failure)
+                raise
         if call.streamed:
             if options.stream_s is not None:
                 call.deadline = self.inner.now() + options.stream_s

@@ -1,7 +1,7 @@
 """Callers who leave: their calls end, unless one of them may have changed something."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Self
 
@@ -9,13 +9,8 @@ import {{ cookiecutter.__httpx }}
 from starlette.types import Message, Receive
 
 from ..errors import ProblemType
-from ..timer import SharedTimer
-from .call_scope import CallScope
+from ..timer import SharedTimer, Timeout
 
-# Most requests have ended by then. Listening takes a task, so only slow ones pay for it.
-_LISTEN_AFTER_S = 0.2
-# The most of a request body to receive while listening; a longer one hides a disconnect.
-_MOST_KEPT_BYTES = 65536
 # RFC 9110, 9.2.1, and QUERY of RFC 10008. Any other method is a write.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
@@ -33,142 +28,102 @@ class Caller:
     an upstream may have received a write, none is ended: the handler finishes what it began.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, listen_after_s: float) -> None:
         self._receive = receive
         self._receiving = 0
         self._kept: list[Message] = []
-        self.pending: asyncio.Task[Message] | None = None
-        """Receives the next message, if this class listens."""
+        self._listening: asyncio.Task[None] | None = None
+        self.listen_at = asyncio.get_running_loop().time() + listen_after_s
         self.waits: set[_Wait] = set()
-        self.listen_at: float | None = None
-        self.wrote = False
-        self.left: bool | None = False
-        """None from the start of the response on."""
+        self.wrote = self.gone = self.left = self.answered = False
 
     async def receive(self) -> Message:
         """Receive for the application, first what arrived while this class listened."""
         self._receiving += 1
         try:
-            while not self._kept and self.pending is not None:
-                if self.pending.done():  # a disconnect
-                    return self.pending.result()
-                await asyncio.wait([self.pending])
+            while self._listening and not self._kept:
+                await asyncio.wait([self._listening])
+            if self.gone:
+                self._kept.append({"type": "http.disconnect"})
             return self._kept.pop(0) if self._kept else await self._receive()
         finally:
             self._receiving -= 1
 
     def listen(self) -> None:
-        """Listen for a disconnect, unless the application does, which then reacts itself."""
-        kept = sum(len(message.get("body", b"")) for message in self._kept)
-        idle = self.pending is None and not self._receiving
-        if idle and self.left is not None and kept < _MOST_KEPT_BYTES:
-            self.pending = asyncio.get_running_loop().create_task(self._receive_next())
+        """Listen for a disconnect, unless the application does, which then reacts itself.
 
-    async def _receive_next(self) -> Message:
+        Nor if that would keep more of a body than one message.
+        """
+        unread = self._kept and self._kept[-1].get("more_body")
+        if not (unread or self._receiving or self._listening or self.gone or self.answered):
+            self._listening = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
         message = await self._receive()
+        self._listening = None
         if message["type"] != "http.disconnect":
             self._kept.append(message)
-            self.pending = None
             self.listen()
-        elif not self._receiving:
-            self._leave()
-        return message
-
-    def _leave(self) -> None:
-        if self.left is None or self.wrote or any(wait.wrote for wait in self.waits):
             return
-        self.left = True
-        for wait in self.waits:
+        self.gone = True
+        self.wrote |= any(wait.wrote for wait in self.waits)
+        self.left = not (self.wrote or self._receiving)
+        for wait in self.waits if self.left else ():
             wait.cut()
 
     def stop(self) -> None:
         """Stop listening: the request is over."""
-        self.left = None
-        if self.pending is not None:
-            self.pending.cancel()
+        self.answered = True
+        if self._listening:
+            self._listening.cancel()
 
 
 caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 
-class CancelOnDisconnect(CallScope):
-    """End a call if its caller leaves; raises CallerLeft.
+def while_caller_waits(
+    request: httpx.Request, timer: SharedTimer
+) -> AbstractContextManager[object]:
+    """Return a context that raises CallerLeft if the caller leaves before its response starts.
 
-    Around CallScope's own work: for the layers, such a call is cancelled like any other.
+    Inside, that is a cancellation, so the layers need no case for it.
     """
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        current = caller.get()
-        if current is None or current.left is None:
-            return await super().handle_async_request(request)
-        with _Wait(current, request, self._timer):
-            response = await super().handle_async_request(request)
-        if request.extensions["call"].streamed:
-            response.stream = _Body(response, _Wait(current, request, self._timer))
-        return response
+    current = caller.get()
+    if current is None or current.answered:
+        return _NOBODY
+    return _Wait(current, request, timer)
 
 
-class _Wait:
-    """A wait of a call, which ends with CallerLeft if the caller leaves."""
+_NOBODY = nullcontext()
 
+
+class _Wait(Timeout):
     def __init__(self, current: Caller, request: httpx.Request, timer: SharedTimer) -> None:
-        self.caller = current
+        super().__init__(timer, current.listen_at)
+        self._caller = current
         self._request = request
-        self._timer = timer
-        self._cut = False
 
     @property
     def wrote(self) -> bool:
         """Whether the upstream may have received a write."""
         return self._request.method not in _SAFE and self._request.extensions["call"].attempts > 0
 
-    def cut(self) -> None:
-        self._cut = True
-        self._task.cancel()
+    def _expire(self) -> None:
+        self._caller.listen()
 
-    def __enter__(self) -> None:
-        current = self.caller
-        if current.left:
+    def cut(self) -> None:
+        super()._expire()
+
+    def __enter__(self) -> Self:
+        if self._caller.left:
             raise CallerLeft("the caller disconnected before the call")
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        current.waits.add(self)
-        if current.pending is None:
-            if current.listen_at is None:
-                current.listen_at = asyncio.get_running_loop().time() + _LISTEN_AFTER_S
-            self._timer.start(current.listen, current.listen_at)
+        self._caller.waits.add(self)
+        return super().__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.caller.waits.discard(self)
-        if not self.caller.waits:
-            self._timer.stop(self.caller.listen)
-        self.caller.wrote |= self.wrote
-        if self._cut:
-            self._task.uncancel()
-        del self._task  # breaks the cycle: task, response, body, this wait
-        if self._cut and kind is asyncio.CancelledError:
+        self._caller.waits.discard(self)
+        self._caller.wrote |= self.wrote
+        try:
+            super().__exit__(kind)
+        except TimeoutError:
             raise CallerLeft("the caller disconnected during the call") from None
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpx.Response, wait: _Wait) -> None:
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        self._stream = response.stream
-        self._wait = wait
-        self._chunks: AsyncIterator[bytes]
-
-    def __aiter__(self) -> Self:
-        self._chunks = aiter(self._stream)
-        return self
-
-    def __anext__(self) -> Awaitable[bytes]:
-        started = self._wait.caller.left is None  # as when the body is relayed
-        return anext(self._chunks) if started else self._next()
-
-    async def _next(self) -> bytes:
-        with self._wait:
-            return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

@@ -10,6 +10,7 @@ import {{ cookiecutter.__httpx }}
 
 from ..timer import SharedTimer, Timeout
 from .base import Call
+from .disconnect import while_caller_waits
 from .response_limit import has_body
 from .timeouts import DeadlineExceeded
 
@@ -28,6 +29,7 @@ class StreamedBody(httpx.AsyncByteStream):
     ) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
         self._stream = response.stream
+        self._request = request
         self._call = call
         self._timer = timer
         # For a body closed early, because its caller left or stopped reading.
@@ -49,22 +51,23 @@ class StreamedBody(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        try:
-            # A timeout cancels only a wait, and the next piece may have arrived already.
-            if self._loop.time() >= self._call.deadline:
-                raise TimeoutError
-            # Around each piece, so that the caller's own work between two is not cancelled.
-            with Timeout(self._timer, self._call.deadline):
-                return await anext(self._chunks)
-        except StopAsyncIteration:
-            self._failure = None
-            raise
-        except TimeoutError:
-            self._failure = DeadlineExceeded("stream deadline exceeded while reading the body")
-            raise self._failure from None
-        except BaseException as failure:
-            self._failure = failure
-            raise
+        # Around each piece, so that the caller's own work between two is not cancelled.
+        with while_caller_waits(self._request, self._timer):
+            try:
+                # A timeout cancels only a wait, and the next piece may have arrived already.
+                if self._loop.time() >= self._call.deadline:
+                    raise TimeoutError
+                with Timeout(self._timer, self._call.deadline):
+                    return await anext(self._chunks)
+            except StopAsyncIteration:
+                self._failure = None
+                raise
+            except TimeoutError:
+                self._failure = DeadlineExceeded("stream deadline exceeded while reading the body")
+                raise self._failure from None
+            except BaseException as failure:
+                self._failure = failure
+                raise
 
     async def aclose(self) -> None:
         self._abandoned.cancel()
