@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import Self
 
 import {{ cookiecutter.__httpx }}
 from starlette.types import Message, Receive
@@ -28,14 +27,15 @@ class Caller:
     an upstream may have received a write, none is ended: the handler finishes what it began.
     """
 
+    left = gone = wrote = answered = False
+    _receiving = 0
+    _listening: asyncio.Task[None] | None = None
+
     def __init__(self, receive: Receive, listen_after_s: float) -> None:
         self._receive = receive
-        self._receiving = 0
         self._kept: list[Message] = []
-        self._listening: asyncio.Task[None] | None = None
         self.listen_at = asyncio.get_running_loop().time() + listen_after_s
         self.waits: set[_Wait] = set()
-        self.wrote = self.gone = self.left = self.answered = False
 
     async def receive(self) -> Message:
         """Receive for the application, first what arrived while this class listened."""
@@ -91,7 +91,11 @@ def while_caller_waits(
     current = caller.get()
     if current is None or current.answered:
         return _NOBODY
-    return _Wait(current, request, timer)
+    if current.left:
+        raise CallerLeft("the caller disconnected before the call")
+    wait = _Wait(current, request, timer)
+    current.waits.add(wait)
+    return wait
 
 
 _NOBODY = nullcontext()
@@ -113,12 +117,6 @@ class _Wait(Timeout):
 
     def cut(self) -> None:
         super()._expire()
-
-    def __enter__(self) -> Self:
-        if self._caller.left:
-            raise CallerLeft("the caller disconnected before the call")
-        self._caller.waits.add(self)
-        return super().__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._caller.waits.discard(self)
