@@ -27,9 +27,7 @@ Target = Annotated[str | None, Query(description="Defaults to the first upstream
 class TargetNotAllowed(httpx.TransportError):
     """The caller's URL is invalid, or not at an upstream; nothing was sent."""
 
-    def __init__(self, detail: str = "This service does not call that URL.") -> None:
-        super().__init__(detail)
-        self.problem = ProblemType(400, "origin-not-allowed", detail)
+    problem = ProblemType(400, "origin-not-allowed", "The URL must be at an upstream.")
 
 
 class UpstreamResponse(BaseModel):
@@ -60,19 +58,14 @@ def _choose_client(request: Request, url: str | None) -> tuple[httpx.AsyncClient
     clients = clients_of(request)
     if url is None:
         first = next(iter(clients.upstreams.values()), None)
-        if first is None:
-            raise TargetNotAllowed("No upstream is configured, so pass ?url=.")
-        assert first.base_url is not None
+        if first is None or first.base_url is None:
+            raise TargetNotAllowed("there is no upstream")
         return first.client, first.base_url
     try:
         target = parse_url(url)
-        if target.scheme not in {"http", "https"}:
-            raise TargetNotAllowed("The URL must use http or https.")
         return clients.for_url(target), target
-    except httpx.InvalidURL:
-        raise TargetNotAllowed("Invalid URL.") from None
-    except URLNotAllowed:
-        raise TargetNotAllowed from None
+    except (httpx.InvalidURL, URLNotAllowed):
+        raise TargetNotAllowed("the URL is invalid, or not at an upstream") from None
 
 
 class _Relay(StreamingResponse):
