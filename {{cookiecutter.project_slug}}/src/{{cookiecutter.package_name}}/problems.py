@@ -2,7 +2,6 @@
 
 import http.client
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
@@ -54,7 +53,7 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
 
 def install(app: FastAPI) -> None:
     """Turn this application's failures into problem responses; mounted ones need their own call."""
-    app.add_middleware(_ProblemMiddleware)
+    app.add_middleware(_answer_inside)
     app.add_exception_handler(Exception, _answer_failure)
     app.add_exception_handler(RequestValidationError, _answer_invalid_input)
     app.add_exception_handler(HTTPException, _answer_http_exception)
@@ -114,29 +113,26 @@ def problem(
     )
 
 
-class _ProblemMiddleware:
+def _answer_inside(app: ASGIApp) -> ASGIApp:
     """Answer a failure inside of other middleware, so that CORS, for example, sees the response.
 
     Starlette calls its handler for Exception outside, for the failures of middleware.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = scope["app"]
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        handlers = scope["app"].exception_handlers
         try:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
         except Exception as failure:
             current = caller.get()
-            started = current is None or current.answered
-            handlers = app.exception_handlers
             own = handlers.get(500, handlers.get(Exception)) is _answer_failure
-            if started or scope["type"] != "http" or not (own or client_failure(failure)):
+            if current is None or current.answered or not (own or client_failure(failure)):
                 raise
             log_failure(failure)
             response = await _answer_failure(Request(scope), failure)
             await response(scope, receive, send)
+
+    return answer
 
 
 async def _answer_failure(_: Request, failure: Exception) -> JSONResponse:
@@ -156,12 +152,10 @@ def _type_of(cause: Exception) -> ProblemType:
     return own or next(ProblemType(*row[1:]) for row in _PROBLEMS if isinstance(cause, row[0]))
 
 
-def _leaves(failure: BaseException) -> Iterator[BaseException]:
+def _leaves(failure: BaseException) -> list[BaseException]:
     if isinstance(failure, BaseExceptionGroup):
-        for each in failure.exceptions:
-            yield from _leaves(each)
-    else:
-        yield failure
+        return [leaf for each in failure.exceptions for leaf in _leaves(each)]
+    return [failure]
 
 
 async def _answer_invalid_input(_: Request, failure: Exception) -> JSONResponse:

@@ -2,7 +2,6 @@
 
 import {{ cookiecutter.__httpx }}
 
-from ..errors import ProblemType
 from .base import Call, Layer
 
 # httpx omits a default port itself, but only after a lowercase scheme.
@@ -11,10 +10,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 Origin = tuple[str, bytes, int | None]
 
 
-class URLNotAllowed(httpx.TransportError):
+class URLNotAllowed(httpx.LocalProtocolError):
     """The URL is outside the client's upstream; nothing was sent."""
-
-    problem = ProblemType(500, "internal-error", "Invalid upstream request.")
 
 
 class RedirectNotAllowed(URLNotAllowed):
