@@ -8,10 +8,13 @@ from pathlib import Path
 
 import {{ cookiecutter.__httpx }}
 import pytest
+from fastapi import FastAPI
+
+from {{ cookiecutter.package_name }}.app import create_app
 
 from . import guard
 from .mock_upstream import MockUpstream
-from .service import Logged, client_for, service_for
+from .service import Logged, client_for, serve, settings_for
 from .upstream import Upstream
 
 
@@ -77,7 +80,13 @@ async def client(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def service(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the service, which has this one upstream."""
-    async with service_for(upstream) as service:
+def app(upstream: Upstream) -> FastAPI:
+    """The service, which has this one upstream."""
+    return create_app(settings_for(upstream))
+
+
+@pytest.fixture
+async def service(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service; a test can still add routes to ``app``."""
+    async with serve(app) as service:
         yield service

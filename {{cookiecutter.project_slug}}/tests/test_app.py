@@ -3,19 +3,23 @@
 import gc
 from contextlib import nullcontext
 
+import {{ cookiecutter.__httpx }}
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }}.app import create_app
 
-from .service import Logged, add_identity, serve, service_for, settings_for
+from .service import Logged, add_identity, serve, service_for
 from .upstream import Upstream
 
 
-async def test_one_client_serves_every_request(upstream: Upstream) -> None:
+async def test_one_client_serves_every_request(
+    app: FastAPI, service: httpx.AsyncClient, upstream: Upstream
+) -> None:
     """Every request receives the same open client, and all share one connection."""
-    async with serve(add_identity(create_app(settings_for(upstream)))) as service:
-        identities = [(await service.get("/identity")).json() for _ in range(3)]
-        answers = [(await service.get("/external")).json() for _ in range(20)]
+    add_identity(app)
+    identities = [(await service.get("/identity")).json() for _ in range(3)]
+    answers = [(await service.get("/external")).json() for _ in range(20)]
 
     assert identities == [identities[0]] * 3
     assert identities[0]["is_closed"] is False
@@ -24,11 +28,10 @@ async def test_one_client_serves_every_request(upstream: Upstream) -> None:
     assert upstream.connections == 1
 
 
-async def test_clients_live_as_long_as_the_application(upstream: Upstream, logged: Logged) -> None:
+async def test_clients_live_as_long_as_the_application(app: FastAPI, logged: Logged) -> None:
     """The lifespan opens and closes each client once; both are logged with the client's id."""
-    app = add_identity(create_app(settings_for(upstream)))
     assert logged("client opened") == []
-    async with serve(app) as service:
+    async with serve(add_identity(app)) as service:
         ids = (await service.get("/identity")).json()
         assert logged("client closed") == []
 

@@ -9,16 +9,13 @@ from {{ cookiecutter.package_name }}.http_client import HTTPClient
 from {{ cookiecutter.package_name }}.http_client import upstream as upstream_dependency
 from {{ cookiecutter.package_name }}.settings import Settings
 
-from ..service import add_identity, client_of, serve, settings_for
+from ..service import add_identity, client_of, serve
 from ..upstream import Upstream
 
 
-async def test_client_before_the_lifespan(
-    upstream: Upstream, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_client_before_the_lifespan(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
     """Outside the lifespan, the dependency raises an error that says what to do."""
-    app = add_identity(create_app(settings_for(upstream)))
-    async with client_of(app) as service:
+    async with client_of(add_identity(app)) as service:
         response = await service.get("/identity")
 
     assert response.status_code == 500
@@ -26,12 +23,12 @@ async def test_client_before_the_lifespan(
     assert "enter `app.router.lifespan_context(app)` in a test" in caplog.text
 
 
-async def test_mounted_applications_share_the_clients(upstream: Upstream) -> None:
+async def test_mounted_applications_share_the_clients(
+    app: FastAPI, service: httpx.AsyncClient
+) -> None:
     """The routes of a mounted application receive the same clients."""
-    app = add_identity(create_app(settings_for(upstream)))
-    app.mount("/sub", add_identity(FastAPI()))
-    async with serve(app) as service:
-        own, mounted = await service.get("/identity"), await service.get("/sub/identity")
+    add_identity(app).mount("/sub", add_identity(FastAPI()))
+    own, mounted = await service.get("/identity"), await service.get("/sub/identity")
 
     assert own.json() == mounted.json()
 
@@ -62,10 +59,10 @@ async def test_default_client_without_upstreams(upstream: Upstream) -> None:
         assert (await service.get("/call")).json() == 200
 
 
-async def test_dependency_can_be_overridden(upstream: Upstream) -> None:
+async def test_dependency_can_be_overridden(app: FastAPI, service: httpx.AsyncClient) -> None:
     """A test replaces an upstream's client, whose name may be in any case, by its dependency."""
-    app = add_identity(create_app(settings_for(upstream)))
-    async with httpx.AsyncClient() as fake, serve(app) as service:
+    add_identity(app)
+    async with httpx.AsyncClient() as fake:
         app.dependency_overrides[upstream_dependency("Up")] = lambda: fake
         answer = await service.get("/identity")
 

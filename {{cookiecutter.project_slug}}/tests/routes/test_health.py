@@ -1,11 +1,10 @@
 import {{ cookiecutter.__httpx }}
 import pytest
-from fastapi import Request
+from fastapi import FastAPI, Request
 
-from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client.dependencies import clients_of
 
-from ..service import client_of, serve, service_for, settings_for
+from ..service import client_of, serve, service_for
 from ..upstream import Upstream
 
 
@@ -35,9 +34,8 @@ async def test_outage_of_an_upstream(upstream: Upstream) -> None:
     assert (answer.status_code, ready.status_code) == (502, 200)
 
 
-async def test_not_ready_before_and_after(upstream: Upstream) -> None:
+async def test_not_ready_before_and_after(app: FastAPI) -> None:
     """A service that is starting or draining answers 503."""
-    app = create_app(settings_for(upstream))
 
     @app.get("/drain")
     async def drain(request: Request) -> None:
@@ -54,9 +52,10 @@ async def test_not_ready_before_and_after(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("name", ["default", "up"])
-async def test_not_ready_with_a_closed_client(upstream: Upstream, name: str) -> None:
+async def test_not_ready_with_a_closed_client(
+    app: FastAPI, service: httpx.AsyncClient, name: str
+) -> None:
     """A client that was closed despite its protection makes the service unready."""
-    app = create_app(settings_for(upstream))
 
     @app.get("/close")
     async def close(request: Request) -> None:
@@ -64,8 +63,7 @@ async def test_not_ready_with_a_closed_client(upstream: Upstream, name: str) -> 
         stack = {"default": clients.default, **clients.upstreams}[name]
         await httpx.AsyncClient.aclose(stack.client)
 
-    async with serve(app) as service:
-        await service.get("/close")
-        closed = await service.get("/readyz")
+    await service.get("/close")
+    closed = await service.get("/readyz")
 
     assert (closed.status_code, closed.json()["status"]) == (503, "closed")

@@ -37,9 +37,10 @@ async def send(port: int, request: str) -> asyncio.StreamWriter:
     return writer
 
 
-async def test_calls_end_when_callers_leave(upstream: Upstream, logged: Logged) -> None:
+async def test_calls_end_when_callers_leave(
+    app: FastAPI, upstream: Upstream, logged: Logged
+) -> None:
     """Waiting, streamed and concurrent calls end long before their timeouts; slots are free."""
-    app = create_app(settings_for(upstream))
 
     @app.get("/own")
     async def own(up: Up, request: Request) -> None:
@@ -62,9 +63,10 @@ async def test_calls_end_when_callers_leave(upstream: Upstream, logged: Logged) 
     assert {line["error"] for line in logged("upstream call")} == {"CancelledError"}
 
 
-async def test_writes_and_background_tasks_finish(upstream: Upstream, logged: Logged) -> None:
+async def test_writes_and_background_tasks_finish(
+    app: FastAPI, upstream: Upstream, logged: Logged
+) -> None:
     """After a write was sent, the handler goes on; a background task's calls do so, too."""
-    app = create_app(settings_for(upstream))
 
     @app.get("/own")
     async def own(up: Up, background: BackgroundTasks) -> None:
