@@ -8,7 +8,7 @@ import {{ cookiecutter.__httpx }}
 
 from ..errors import ProblemType, Rejected
 from .base import Call, Layer
-from .timeouts import DeadlineExceeded, pool_timeout_s
+from .timeouts import DeadlineExceeded, timeouts_of
 
 
 class ConcurrencyLimitReached(Rejected, httpx.PoolTimeout):
@@ -21,8 +21,8 @@ class ConcurrencyLimit(Layer):
     """At most ``max_connections`` calls in flight; further calls wait for a slot, in order.
 
     A call keeps its slot until its body is closed. It waits at most ``pool_timeout_s``, or its own
-    pool timeout, and not past its deadline. Raises ConcurrencyLimitReached, with an estimate of when a slot will be
-    free, or DeadlineExceeded.
+    pool timeout, and not past its deadline. Raises ConcurrencyLimitReached, with an estimate of
+    when a slot will be free, or DeadlineExceeded.
     """
 
     def __init__(self, max_connections: int, pool_timeout_s: float) -> None:
@@ -57,7 +57,7 @@ class ConcurrencyLimit(Layer):
         with contextlib.suppress(anyio.WouldBlock):
             self._slots.acquire_nowait()
             return
-        max_wait_s = pool_timeout_s(request, self._pool_timeout_s)
+        max_wait_s = timeouts_of(request).get("pool", self._pool_timeout_s)
         give_up_at = self.now() + max_wait_s
         try:
             async with asyncio.timeout_at(min(give_up_at, deadline)):

@@ -14,35 +14,28 @@ class DeadlineExceeded(httpx.TimeoutException):
     """TOTAL_TIMEOUT_S has passed; for a streamed body, STREAM_TIMEOUT_S."""
 
 
+def timeouts_of(request: httpx.Request) -> dict[str, float]:
+    """Return the call's own timeouts in seconds, by httpx's names and ``total``; None is infinite."""
+    extensions = request.extensions
+    own = {**extensions.get("timeout", {}), "total": extensions.get("total_timeout_s")}
+    return {name: math.inf if own_s is None else own_s for name, own_s in own.items()}
+
+
 def raise_bound(bound_s: float, request: httpx.Request, usual: dict[str, float]) -> float:
     """Raise a bound, in seconds, to the call's longest timeout that exceeds the ``usual`` one.
 
     ``timeout=60`` then gives an upstream 60 seconds. None is no timeout, and removes the bound.
     """
-    own: dict[str, float | None] = request.extensions.get("timeout", usual)
-    if own == usual:
+    if request.extensions.get("timeout", usual) == usual:
         return bound_s
-    for name, usual_s in usual.items():
-        own_s = own.get(name, usual_s)
-        if own_s is None:
-            return math.inf
-        if own_s > usual_s:
-            bound_s = max(bound_s, own_s)
-    return bound_s
-
-
-def pool_timeout_s(request: httpx.Request, usual_s: float) -> float:
-    """Return how long the call may wait for its turn, in seconds."""
-    own_s: float | None = request.extensions.get("timeout", {}).get("pool", usual_s)
-    return math.inf if own_s is None else own_s
+    own = timeouts_of(request)
+    return max([bound_s, *(own[name] for name in usual.keys() & own if own[name] > usual[name])])
 
 
 def is_shortened(request: httpx.Request, settings: HTTPSettings) -> bool:
     """Whether the call has a timeout of its own that is shorter than the settings'."""
-    own = {**request.extensions.get("timeout", {})}
-    own["total"] = request.extensions.get("total_timeout_s")
     usual = settings.timeouts | {"total": settings.bound_s("total_timeout_s")}
-    return any(own.get(name) is not None and own[name] < usual_s for name, usual_s in usual.items())
+    return any(own_s < usual.get(name, 0) for name, own_s in timeouts_of(request).items())
 
 
 class Deadline(Layer):
