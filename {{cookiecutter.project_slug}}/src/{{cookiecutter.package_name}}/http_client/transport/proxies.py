@@ -19,10 +19,6 @@ class EnvironmentProxies:
         self._proxy = cache(httpx.Proxy)
 
     def proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
-        """Return the proxy for a URL; raises httpx.ProxyError for one that is not an HTTP proxy."""
+        """Return the proxy for a URL; settings.py has rejected any that is not an HTTP proxy."""
         proxy = next((proxy for pattern, proxy in self._proxies if pattern.matches(url)), None)
-        if proxy is None:
-            return None
-        if not proxy.lower().startswith(("http://", "https://")):
-            raise httpx.ProxyError("the proxy's URL must begin with http:// or https://, not SOCKS")
-        return self._proxy(proxy)
+        return self._proxy(proxy) if proxy else None
