@@ -49,7 +49,8 @@ def configure(level: str, format: str) -> None:
         if logging.getLogger(name).level == logging.NOTSET:
             logging.getLogger(name).setLevel(logging.WARNING)
     root = logging.getLogger()
-    if not all(isinstance(handler.formatter, LineFormatter) for handler in root.handlers):
+    own = (JsonFormatter, ConsoleFormatter)
+    if not all(isinstance(handler.formatter, own) for handler in root.handlers):
         return
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter() if format == "json" else ConsoleFormatter())
@@ -68,11 +69,7 @@ def write(log: logging.Logger, level: int, message: str, fields: dict[str, Any])
         log.handle(log.makeRecord(log.name, level, "", 0, message, (), None, extra=fields))
 
 
-class LineFormatter(logging.Formatter):
-    """Marks the handler that ``configure`` set."""
-
-
-class JsonFormatter(LineFormatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object per line, for machines."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -83,7 +80,7 @@ class JsonFormatter(LineFormatter):
             return json.dumps(event, default=str)
 
 
-class ConsoleFormatter(LineFormatter):
+class ConsoleFormatter(logging.Formatter):
     """Lines for people, coloured on a terminal unless NO_COLOR is set."""
 
     def __init__(self) -> None:
