@@ -263,8 +263,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         init, env, dotenv = (sources[f"{name}_settings"] for name in ("init", "env", "dotenv"))
         for source in (env, dotenv):  # a platform's own variables are no error
-            known = (name for name in source.env_vars if _is_setting(name))
-            source.env_vars = {name: source.env_vars[name] for name in known}
+            source.env_vars = {k: v for k, v in source.env_vars.items() if _is_setting(k)}
         given = (init, env, dotenv)
         if "upstreams" in init():  # given in code: exactly these
             return given
@@ -290,24 +289,24 @@ def warn_of_unknown_variables() -> None:
 
 
 def _is_setting(variable: str) -> bool:
-    match variable.removeprefix("app_").split("__"):
-        case [field]:
-            return field in Settings.model_fields
-        case ["http", field]:
-            return field in HTTPSettings.model_fields
-        case ["upstreams", _, *path]:
-            return not path or path[0] in UpstreamSettings.model_fields
-    return False
+    name = variable.removeprefix("app_")
+    return "__".join(name.split("__")[:3]) in _settings_like(name)
+
+
+def _settings_like(name: str) -> list[str]:
+    """Return all settings, and those of the upstream whose setting is named."""
+    names = [*Settings.model_fields, *(f"http__{field}" for field in HTTPSettings.model_fields)]
+    if name.startswith("upstreams__"):
+        upstream = "__".join(name.split("__")[:2])
+        names += [upstream, *(f"{upstream}__{field}" for field in UpstreamSettings.model_fields)]
+    return names
 
 
 def _name_closest(variable: str) -> str:
     from difflib import get_close_matches  # rarely needed
 
-    settings = [*Settings.model_fields, *(f"http__{field}" for field in HTTPSettings.model_fields)]
-    upstream = variable.removeprefix("app_").rpartition("__")[0]
-    if upstream.startswith("upstreams__"):
-        settings += [f"{upstream}__{field}" for field in UpstreamSettings.model_fields]
-    closest = get_close_matches(variable.removeprefix("app_"), settings, 1, 0.75)
+    name = variable.removeprefix("app_")
+    closest = get_close_matches(name, _settings_like(name), 1, 0.75)
     return variable.upper() + "".join(f" (closest: APP_{name.upper()})" for name in closest)
 
 
