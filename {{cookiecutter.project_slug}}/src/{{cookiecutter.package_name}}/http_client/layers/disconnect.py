@@ -43,9 +43,9 @@ class Caller:
         try:
             while self._listening and not self._kept:
                 await asyncio.wait([self._listening])
-            if self.gone:
-                self._kept.append({"type": "http.disconnect"})
-            return self._kept.pop(0) if self._kept else await self._receive()
+            if self._kept:
+                return self._kept.pop(0)
+            return {"type": "http.disconnect"} if self.gone else await self._receive()
         finally:
             self._receiving -= 1
 
@@ -67,7 +67,7 @@ class Caller:
             return
         self.gone = True
         self.wrote |= any(wait.wrote for wait in self.waits)
-        self.left = not (self.wrote or self._receiving)
+        self.left = not (self.wrote or self.answered or self._receiving)
         for wait in self.waits if self.left else ():
             wait.cut()
 
