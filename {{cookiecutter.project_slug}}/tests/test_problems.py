@@ -68,12 +68,11 @@ async def broken() -> None:
     raise ZeroDivisionError("s3cret")
 
 
-async def group(up: Up, mixed: bool = False) -> None:
+async def group(up: Up, wrap: bool, mixed: bool = False) -> None:
     async with asyncio.TaskGroup() as calls:
-        calls.create_task(plain(up))
-        calls.create_task(wrapped(up))
+        calls.create_task(wrapped(up) if wrap else plain(up))
         try:
-            await asyncio.sleep(60)  # until the calls fail
+            await asyncio.sleep(60)  # until the call fails
         finally:
             if mixed:
                 await broken()
@@ -89,10 +88,11 @@ async def test_failure_in_a_handler(
 ) -> None:
     """A handler need not catch anything: its failed calls, however it made them, are problems."""
     add_routes(app)
-    paths = ("/plain", "/status", "/wrapped", "/group", "/group?mixed=true")
+    groups = [f"/group?wrap={how}" for how in ("no", "yes", "yes&mixed=yes")]
+    paths = ("/plain", "/status", "/wrapped", *groups)
     statuses = [(await service.get(path)).status_code for path in paths]
 
-    assert statuses == [502, 502, 502, 502, 500]
+    assert statuses == [502, 502, 502, 502, 502, 500]
     errors = [line["error"] for line in logged("upstream failure in a library")]
     assert errors == ["LibraryError: at https://host"] * 2
 
