@@ -32,12 +32,18 @@ def test_invalid_settings_stop_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each invalid setting is one line on stderr that names its variable; the exit code is 3."""
-    monkeypatch.setenv("APP_PORT", "many")
+    monkeypatch.setenv("APP_PORT", "s3cret")
     monkeypatch.setenv("APP_HTTP__MAX_CONNECTIONS", "0")
+    monkeypatch.setenv("APP_UPSTREAMS__OTHER__READ_TIMEOUT_S", "2")
     monkeypatch.setattr("gc.set_threshold", lambda _: None)  # it would outlast the test
     with pytest.raises(SystemExit) as stopped:
         main()
 
     lines = capsys.readouterr().err.splitlines()
     assert stopped.value.code == 3
-    assert [line.split()[0] for line in lines[1:]] == ["APP_PORT:", "APP_HTTP__MAX_CONNECTIONS:"]
+    assert sorted(line.split()[0] for line in lines[1:]) == [
+        "APP_HTTP__MAX_CONNECTIONS:",
+        "APP_PORT:",
+        "APP_UPSTREAMS__OTHER__BASE_URL:",
+    ]
+    assert "s3cret" not in str(lines)

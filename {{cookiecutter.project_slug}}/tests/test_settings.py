@@ -73,23 +73,6 @@ def test_socks_proxy_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().http.trust_env
 
 
-def test_each_problem_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All problems are reported together, one line each, without the values."""
-    monkeypatch.setenv("APP_PORT", "s3cret")
-    monkeypatch.setenv("APP_HTTP__MAX_CONNECTIONS", "0")
-    monkeypatch.setenv("APP_UPSTREAMS__OTHER__READ_TIMEOUT_S", "2")
-    with pytest.raises(ValidationError) as error:
-        Settings()
-
-    lines = describe_errors(error.value)
-    assert sorted(line.partition(":")[0] for line in lines) == [
-        "APP_HTTP__MAX_CONNECTIONS",
-        "APP_PORT",
-        "APP_UPSTREAMS__OTHER__BASE_URL",
-    ]
-    assert "s3cret" not in "".join(lines)
-
-
 def test_unknown_variables_are_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,8 +1,6 @@
-from typing import Annotated
-
 import {{ cookiecutter.__httpx }}
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.http_client import HTTPClient
@@ -35,16 +33,9 @@ async def test_mounted_applications_share_the_clients(
 
 async def test_unknown_upstream_names_the_setting(caplog: pytest.LogCaptureFixture) -> None:
     """The error for an upstream that is not configured names the variable that adds it."""
-    app = create_app(Settings(upstreams={}))
-
-    @app.get("/other")
-    async def other(
-        _: Annotated[httpx.AsyncClient, Depends(upstream_dependency("other"))],
-    ) -> None: ...
-
-    async with serve(app) as service:
-        assert (await service.get("/other")).status_code == 500
-    assert "APP_UPSTREAMS__OTHER__BASE_URL" in caplog.text
+    async with serve(add_identity(create_app(Settings(upstreams={})))) as service:
+        assert (await service.get("/identity")).status_code == 500
+    assert "APP_UPSTREAMS__UP__BASE_URL" in caplog.text
 
 
 async def test_default_client_without_upstreams(upstream: Upstream) -> None:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 import uvicorn
 from fastapi import BackgroundTasks, FastAPI, Request
 
@@ -63,14 +64,19 @@ async def test_calls_end_when_callers_leave(
     assert {line["error"] for line in logged("upstream call")} == {"CancelledError"}
 
 
-async def test_writes_and_background_tasks_finish(
-    app: FastAPI, upstream: Upstream, logged: Logged
+@pytest.mark.parametrize(
+    ("method", "cancels"), [("POST", True), ("GET", False)], ids=["write", "turned-off"]
+)
+async def test_calls_that_finish(
+    upstream: Upstream, logged: Logged, method: str, cancels: bool
 ) -> None:
-    """After a write was sent, the handler goes on; a background task's calls do so, too."""
+    """Calls go on after a write, and with APP_CANCEL_ON_DISCONNECT=false; so does the background."""
+    settings = settings_for(upstream).model_copy(update={"cancel_on_disconnect": cancels})
+    app = create_app(settings)
 
     @app.get("/own")
     async def own(up: Up, background: BackgroundTasks) -> None:
-        await up.post("/gate")
+        await up.request(method, "/gate")
         await up.get("/then")
         background.add_task(up.get, "/background")
 
@@ -85,15 +91,3 @@ async def test_writes_and_background_tasks_finish(
 
     paths = [(line["path"], line["status"]) for line in logged("upstream call")]
     assert paths == [("/gate", 200), ("/then", 200), ("/background", 200)]
-
-
-async def test_cancellation_can_be_turned_off(upstream: Upstream) -> None:
-    """With APP_CANCEL_ON_DISCONNECT=false, calls of callers who left go on."""
-    settings = settings_for(upstream).model_copy(update={"cancel_on_disconnect": False})
-    async with asyncio.timeout(9), port_of(create_app(settings)) as port:
-        caller = await send(port, f"GET /external?url={upstream.url}/gate")
-        await upstream.wait_for_calls()
-        caller.close()
-        await asyncio.sleep(0.5)
-        assert upstream.in_flight == 1
-        upstream.gate.set()
