@@ -2,6 +2,7 @@
 
 import {{ cookiecutter.__httpx }}
 
+from ..errors import ProblemType
 from .base import Call, Layer
 
 # httpx omits a default port itself, but only after a lowercase scheme.
