@@ -8,7 +8,8 @@ import re
 import sys
 from typing import Any
 
-_LOCAL = re.compile(r"|localhost|127(\.\d+){3}|0\.0\.0\.0|::1?")
+_LOCAL = re.compile(r"(?i)|([\w-]+[.-])?localhost\.?|(::ffff:)?127(\.\d+){1,3}|0\.0\.0\.0|::1?")
+_LOOK_UPS = {"getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo"}
 
 blocked: set[str] = set()
 """The hosts that the current test has tried to reach."""
@@ -24,7 +25,7 @@ def block(target: object) -> None:
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
-    if event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+    if event.removeprefix("socket.") in _LOOK_UPS:
         block(args[0])
     elif event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
         block(args[1] if isinstance(args[1], tuple) else None)  # others are not on a network

@@ -33,7 +33,7 @@ def write_lines(capsys: pytest.CaptureFixture[str], format: str) -> str:
     token = log.request_id.set("the-request")
     logging.getLogger("ours.child").info("it's %s", "done", extra={"upstream": "up", "ümlaut": 1})
     try:
-        raise ValueError("broken\nin two lines, at 'https://me:s3cret@host/s3cret?token=s3cret'")
+        raise ValueError("broken\nin two lines, at 'https://me:@s3cret@host/('x')?token=s3cret'")
     except ValueError:
         logging.getLogger("uvicorn.error").exception("failed", extra={"color_message": "!"})
     logging.getLogger("httpx").info("HTTP Request: GET http://host/?token=s3cret")

@@ -68,6 +68,13 @@ async def broken() -> None:
     raise ZeroDivisionError("s3cret")
 
 
+async def unwrapped(mixed: bool, up: Up) -> None:
+    try:
+        await group(up, wrap=True, mixed=mixed)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[-1] from failures  # now its cause contains it
+
+
 async def group(up: Up, wrap: bool, mixed: bool = False) -> None:
     async with asyncio.TaskGroup() as calls:
         calls.create_task(wrapped(up) if wrap else plain(up))
@@ -79,7 +86,7 @@ async def group(up: Up, wrap: bool, mixed: bool = False) -> None:
 
 
 def add_routes(app: FastAPI) -> None:
-    for handler in (plain, status, wrapped, broken, group):
+    for handler in (plain, status, wrapped, broken, unwrapped, group):
         app.get(f"/{handler.__name__}")(handler)
 
 
@@ -89,12 +96,13 @@ async def test_failure_in_a_handler(
     """A handler need not catch anything: its failed calls, however it made them, are problems."""
     add_routes(app)
     groups = [f"/group?wrap={how}" for how in ("no", "yes", "yes&mixed=yes")]
+    groups += [f"/unwrapped?mixed={how}" for how in ("no", "yes")]
     paths = ("/plain", "/status", "/wrapped", *groups)
     statuses = [(await service.get(path)).status_code for path in paths]
 
-    assert statuses == [502, 502, 502, 502, 502, 500]
-    errors = [line["error"] for line in logged("upstream failure in a library")]
-    assert errors == ["LibraryError: at https://host"] * 2
+    assert statuses == [502, 502, 502, 502, 502, 500, 500, 500]
+    errors = [line["error"] for line in logged("library raised on an upstream failure")]
+    assert errors == [f"{__name__}.LibraryError: at https://host"] * 2
 
 
 async def test_failure_of_the_service(app: FastAPI, service: httpx.AsyncClient) -> None:

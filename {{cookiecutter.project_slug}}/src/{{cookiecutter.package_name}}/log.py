@@ -35,8 +35,12 @@ _SERVERS = (
     *("gunicorn.error", "hypercorn.error", "_granian"),
 )
 
-# Matches a URL; whatever lies outside the two groups may be secret, even in its path.
-_URL = re.compile(r"(https?://)(?:[^\s/?#@'\"]*@)?([^\s/?#'\"]*)[^\s'\"]*")
+# Matches a URL; whatever lies outside the two groups may be secret, even in its path. A quote ends
+# a URL only before a space, punctuation or the end: OData has quotes in paths.
+_URL = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/?#]*@)?([^\s/?#'\"]*)"
+    r"(?:(?!['\"](?:[\s,;:\]}>]|\)(?![?/&#])|\Z))\S)*"
+)
 
 
 def configure(level: str, format: str) -> None:

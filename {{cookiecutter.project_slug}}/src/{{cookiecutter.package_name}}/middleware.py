@@ -49,7 +49,7 @@ class RequestMiddleware:
         own = given if _VALID_ID.fullmatch(given) else b"%032x" % random.getrandbits(128)
         status = None
         complete = False
-        current = Caller(receive, self.listen_after_s)
+        current = Caller(scope, receive, self.listen_after_s)
         started = time.perf_counter()
 
         def send_with_id(message: Message) -> Awaitable[None]:

@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import traceback
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
@@ -39,6 +40,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     for status in (400, 422, 502, 503, 504)
 }
 
+_CLIENT_FAILURES = (httpx.HTTPError, httpx.InvalidURL)
+
 # For httpx's own exceptions, narrow classes first; the client's own have a ``problem``.
 _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (httpx.InvalidURL, 500, "internal-error", "Invalid upstream request."),
@@ -59,21 +62,28 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http_exception)
 
 
-def client_failure(failure: BaseException | None) -> Exception | None:
-    """Return the client's exception that this one is, that it wraps or that it consists of.
+def client_failure(
+    failure: BaseException | None, found: dict[int, Exception | None] | None = None
+) -> Exception | None:
+    """Return the client's exception behind a failure: itself, its cause, or one of its group.
 
     Only a declared cause is a wrapped exception: one raised while another was handled is a bug.
     """
-    seen = set[BaseException]()  # causes may form a circle
-    while failure is not None and failure not in seen:
-        if isinstance(failure, httpx.HTTPError | httpx.InvalidURL):
-            return failure
-        if isinstance(failure, BaseExceptionGroup):
-            found = [client_failure(each) for each in failure.exceptions]
-            return found[0] if all(found) else None
-        seen.add(failure)
-        failure = failure.__cause__
-    return None
+    found = {} if found is None else found
+    chain = []
+    while failure is not None and id(failure) not in found:
+        chain.append(id(failure))
+        found[id(failure)] = None  # for a cause that leads back here
+        if isinstance(failure, _CLIENT_FAILURES):
+            found[id(failure)] = failure
+        elif isinstance(failure, BaseExceptionGroup):
+            members = [client_failure(each, found) for each in failure.exceptions]
+            found[id(failure)] = members[0] if all(members) else None
+        else:
+            failure = failure.__cause__
+    result = found.get(id(failure))
+    found |= dict.fromkeys(chain, result)
+    return result
 
 
 def log_failure(failure: Exception) -> None:
@@ -83,9 +93,11 @@ def log_failure(failure: Exception) -> None:
         log.error("unhandled exception", exc_info=failure)
     elif _type_of(cause).status == 500:
         log.error("invalid upstream request", exc_info=failure)
-    elif wrappers := [each for each in _leaves(failure) if client_failure(each) is not each]:
-        names = "; ".join(f"{type(each).__name__}: {each}" for each in wrappers)
-        log.warning("upstream failure in a library", extra={"error": hide_secrets(names)})
+    elif wrappers := [each for each in _leaves(failure) if not isinstance(each, _CLIENT_FAILURES)]:
+        # Unlike str(), this does not raise what a broken exception raises.
+        lines = [traceback.format_exception_only(each)[-1].strip() for each in wrappers]
+        fields = {"error": hide_secrets("; ".join(lines))}
+        log.warning("library raised on an upstream failure", extra=fields)
 
 
 def problem(
@@ -153,9 +165,14 @@ def _type_of(cause: Exception) -> ProblemType:
 
 
 def _leaves(failure: BaseException) -> list[BaseException]:
-    if isinstance(failure, BaseExceptionGroup):
-        return [leaf for each in failure.exceptions for leaf in _leaves(each)]
-    return [failure]
+    leaves, pending = [], [failure]
+    while pending:
+        each = pending.pop(0)
+        if isinstance(each, BaseExceptionGroup):
+            pending[:0] = each.exceptions
+        else:
+            leaves.append(each)
+    return leaves
 
 
 async def _answer_invalid_input(_: Request, failure: Exception) -> JSONResponse:

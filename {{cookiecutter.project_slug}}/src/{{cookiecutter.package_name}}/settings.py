@@ -275,7 +275,7 @@ def read_settings() -> Settings:
     """Read the settings. If any is invalid, print one line for each to stderr and exit."""
     try:
         return Settings()
-    except (ValidationError, SettingsError) as error:
+    except (ValidationError, SettingsError, UnicodeDecodeError) as error:
         print("Invalid settings:", *describe_errors(error), sep="\n  ", file=sys.stderr)
         sys.exit(3)  # uvicorn's code for a failed start; on any other, gunicorn tries again
 
@@ -310,8 +310,10 @@ def _name_closest(variable: str) -> str:
     return variable.upper() + "".join(f" (closest: APP_{name.upper()})" for name in closest)
 
 
-def describe_errors(error: ValidationError | SettingsError) -> list[str]:
+def describe_errors(error: ValidationError | SettingsError | UnicodeDecodeError) -> list[str]:
     """Return one line for each invalid setting, with its variable and without its value."""
+    if isinstance(error, UnicodeDecodeError):
+        return [".env: must be encoded in UTF-8"]
     if isinstance(error, SettingsError):  # its message: error parsing value for field "…"
         _, field, *_ = str(error).split('"')
         return [f"APP_{field.upper()}…: is not valid JSON"]

@@ -9,7 +9,6 @@ tests/http_client/test_same_as_httpx.py notices when they change.
 
 import asyncio
 import inspect
-import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -22,7 +21,7 @@ from . import immutable
 from .auth import AUTH
 from .layers.call_scope import SendOptions, send_options
 from .layers.response_limit import ACCEPT_ENCODING
-from .layers.timeouts import raise_bound
+from .layers.timeouts import raise_bound, timeouts_of
 
 # Parsing a URL takes httpx 30 µs, so recent short ones are cached.
 _LONG = 1024
@@ -130,8 +129,7 @@ class ManagedClient(httpx.AsyncClient):
     def _send_options(self, request: httpx.Request, streamed: bool) -> SendOptions:
         total_s, stream_s, extensions = self._total_s, self._stream_s, request.extensions
         if "total_timeout_s" in extensions:  # a streamed body included
-            own_s: float | None = extensions["total_timeout_s"]
-            return SendOptions(math.inf if own_s is None else self._now() + own_s, streamed)
+            return SendOptions(self._now() + timeouts_of(request)["total"], streamed)
         if extensions.get("timeout") != self._usual:
             total_s = raise_bound(total_s, request, self._usual)
             stream_s = raise_bound(stream_s, request, self._usual)

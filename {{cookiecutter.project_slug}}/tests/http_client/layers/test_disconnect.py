@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
-from fastapi import BackgroundTasks, FastAPI, Request
+from fastapi import BackgroundTasks, FastAPI, HTTPException, Request
 
 from {{ cookiecutter.package_name }}.app import create_app
 
@@ -62,6 +62,31 @@ async def test_calls_end_when_callers_leave(
 
     assert {line["status"] for line in logged("request")} == {499}
     assert {line["error"] for line in logged("upstream call")} == {"CancelledError"}
+
+
+@pytest.mark.parametrize("expect", ["", "expect: 100-continue\r\n"], ids=["sends", "expects"])
+async def test_body_that_arrives_late(app: FastAPI, upstream: Upstream, expect: str) -> None:
+    """The service listens on after a body has arrived, and asks for none that nobody reads."""
+
+    @app.post("/own")
+    async def own(up: Up, request: Request) -> None:
+        if expect:
+            await up.get("/gate")
+            raise HTTPException(401)
+        await asyncio.gather(up.get("/hang"), request.body())
+
+    async with asyncio.timeout(9), port_of(app) as port:
+        reader, caller = await asyncio.open_connection("127.0.0.1", port)
+        head = f"POST /own HTTP/1.1\r\nhost: service\r\ncontent-length: 4\r\n{expect}\r\n"
+        caller.write(head.encode())
+        await asyncio.sleep(0.4)
+        if expect:
+            upstream.gate.set()
+            assert b" 401 " in await reader.readuntil()
+        caller.write(b"body")
+        await asyncio.sleep(0.1)
+        caller.close()
+        await until(lambda: not upstream.in_flight)
 
 
 @pytest.mark.parametrize(

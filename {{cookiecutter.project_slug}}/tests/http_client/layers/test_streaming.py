@@ -112,6 +112,16 @@ async def test_total_deadline_does_not_bound_a_stream(
         assert await anext(response.aiter_bytes(20)) == b"." * 20
 
 
+async def test_broken_stream_is_closed(upstream: Upstream) -> None:
+    """A body whose read failed is closed immediately, although its response still exists."""
+    async with stack_for(upstream) as up:
+        response = await up.client.send(up.client.build_request("GET", "/short"), stream=True)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await response.aread()
+
+        assert up.limit.in_flight == 0
+
+
 async def test_abandoned_stream_is_closed(upstream: Upstream) -> None:
     """A body that nobody closes is closed when it is garbage."""
     async with stack_for(upstream) as up, asyncio.timeout(5):

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import re
 from typing import Any, Literal
 
@@ -75,6 +76,15 @@ def test_default_bounds_are_at_least_the_read_timeout(
     """READ_TIMEOUT_S raises the bounds that are not set, and no others."""
     assert HTTPSettings(read_timeout_s=90).bound_s(field) == 90
     assert HTTPSettings.model_validate({"read_timeout_s": 90, field: 5}).bound_s(field) == 5
+
+
+@pytest.mark.parametrize(("own_s", "total_s"), [(math.nan, 1), (1, math.nan), (1, "5")])
+async def test_bounds_are_numbers(
+    client: httpx.AsyncClient, own_s: float, total_s: object
+) -> None:
+    """A bound that is not a number is an error, before anything is sent."""
+    with pytest.raises(ValueError, match="must be a number of seconds"):
+        await client.get("/", timeout=own_s, extensions={"total_timeout_s": total_s})
 
 
 async def test_body_is_not_part_of_the_attempt(upstream: Upstream) -> None:

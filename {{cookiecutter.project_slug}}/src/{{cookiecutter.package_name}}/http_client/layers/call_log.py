@@ -6,7 +6,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import {{ cookiecutter.__httpx }}
 
-from ...log import write
+from ...log import hide_secrets, write
 from .base import Call, Layer
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class CallLog(Layer):
             "duration_ms": round((time.perf_counter() - started) * 1000, 2),
         }
         if isinstance(failure, httpx.HTTPError):
-            fields["error"] = f"{type(failure).__name__}: {failure}"
+            fields["error"] = hide_secrets(f"{type(failure).__name__}: {failure}")
         elif failure is not None:  # its message may contain a secret
             fields["error"] = type(failure).__name__
         write(log, level, "upstream call", fields)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 
 import {{ cookiecutter.__httpx }}
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from ..errors import ProblemType
 from ..timer import SharedTimer, Timeout
@@ -27,11 +27,12 @@ class Caller:
     an upstream may have received a write, none is ended: the handler finishes what it began.
     """
 
-    left = gone = wrote = answered = False
+    left = gone = wrote = answered = _reads_body = False
     _receiving = 0
     _listening: asyncio.Task[None] | None = None
 
-    def __init__(self, receive: Receive, listen_after_s: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, listen_after_s: float) -> None:
+        self._headers = scope["headers"]
         self._receive = receive
         self._kept: list[Message] = []
         self.listen_at = asyncio.get_running_loop().time() + listen_after_s
@@ -40,6 +41,7 @@ class Caller:
     async def receive(self) -> Message:
         """Receive for the application, first what arrived while this class listened."""
         self._receiving += 1
+        self._reads_body = True
         try:
             while self._listening and not self._kept:
                 await asyncio.wait([self._listening])
@@ -48,13 +50,18 @@ class Caller:
             return {"type": "http.disconnect"} if self.gone else await self._receive()
         finally:
             self._receiving -= 1
+            if self.waits and asyncio.get_running_loop().time() >= self.listen_at:
+                self.listen()
 
     def listen(self) -> None:
         """Listen for a disconnect, unless the application does, which then reacts itself.
 
-        Nor if that would keep more of a body than one message.
+        Nor if that would keep more of a body than one message, or ask a client for the body that
+        the application may not want (RFC 9110, 10.1.1).
         """
         unread = self._kept and self._kept[-1].get("more_body")
+        if not self._reads_body and any(name == b"expect" for name, _ in self._headers):
+            return
         if not (unread or self._receiving or self._listening or self.gone or self.answered):
             self._listening = asyncio.get_running_loop().create_task(self._listen())
 
@@ -74,6 +81,7 @@ class Caller:
     def stop(self) -> None:
         """Stop listening: the request is over."""
         self.answered = True
+        self._kept.clear()  # connections may keep this context
         if self._listening:
             self._listening.cancel()
 

@@ -62,12 +62,14 @@ class StreamedBody(httpx.AsyncByteStream):
             except StopAsyncIteration:
                 self._failure = None
                 raise
-            except TimeoutError:
-                self._failure = DeadlineExceeded("stream deadline exceeded while reading the body")
-                raise self._failure from None
             except BaseException as failure:
                 self._failure = failure
-                raise
+                if isinstance(failure, TimeoutError):
+                    self._failure = DeadlineExceeded(
+                        "stream deadline exceeded while reading the body"
+                    )
+                await self.aclose()  # nobody can read on, and not everybody closes it
+                raise self._failure from None
 
     async def aclose(self) -> None:
         self._abandoned.cancel()

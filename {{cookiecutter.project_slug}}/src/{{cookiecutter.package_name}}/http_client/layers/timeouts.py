@@ -15,9 +15,15 @@ class DeadlineExceeded(httpx.TimeoutException):
 
 
 def timeouts_of(request: httpx.Request) -> dict[str, float]:
-    """Return the call's own timeouts in seconds, by httpx's names and ``total``; None is infinite."""
+    """Return the call's own timeouts in seconds, by httpx's names and ``total``; None is infinite.
+
+    Raises ValueError for one that is not a number.
+    """
     extensions = request.extensions
     own = {**extensions.get("timeout", {}), "total": extensions.get("total_timeout_s")}
+    for name, own_s in own.items():
+        if not (own_s is None or (isinstance(own_s, int | float) and own_s == own_s)):
+            raise ValueError(f"the {name} timeout must be a number of seconds, or None")
     return {name: math.inf if own_s is None else own_s for name, own_s in own.items()}
 
 
