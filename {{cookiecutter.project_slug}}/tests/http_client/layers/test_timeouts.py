@@ -79,9 +79,7 @@ def test_default_bounds_are_at_least_the_read_timeout(
 
 
 @pytest.mark.parametrize(("own_s", "total_s"), [(math.nan, 1), (1, math.nan), (1, "5")])
-async def test_bounds_are_numbers(
-    client: httpx.AsyncClient, own_s: float, total_s: object
-) -> None:
+async def test_bounds_are_numbers(client: httpx.AsyncClient, own_s: float, total_s: object) -> None:
     """A bound that is not a number is an error, before anything is sent."""
     with pytest.raises(ValueError, match="must be a number of seconds"):
         await client.get("/", timeout=own_s, extensions={"total_timeout_s": total_s})
