@@ -56,7 +56,7 @@ class RequestMiddleware:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                current.answered = True  # what still runs is not for its sake
+                current.answered = True  # later calls, as of background tasks, go on
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", own)]
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body")
@@ -75,7 +75,7 @@ class RequestMiddleware:
             response = problem(503, "shutting-down", "The service is shutting down.")
             await response(scope, receive, send_with_id)
         except Exception as failure:
-            # Starlette has answered it if it could, and raises it all the same.
+            # Starlette re-raises the exceptions that it has answered.
             if complete:
                 log_failure(failure)
             else:

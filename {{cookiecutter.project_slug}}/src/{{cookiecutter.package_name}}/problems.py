@@ -126,7 +126,7 @@ def problem(
 
 
 def _answer_inside(app: ASGIApp) -> ASGIApp:
-    """Answer a failure inside of other middleware, so that CORS, for example, sees the response.
+    """Answer failures inside other middleware, so that CORS, for example, sees the responses.
 
     Starlette calls its handler for Exception outside, for the failures of middleware.
     """

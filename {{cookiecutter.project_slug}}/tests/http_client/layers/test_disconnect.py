@@ -45,12 +45,14 @@ async def test_calls_end_when_callers_leave(
 
     @app.get("/own")
     async def own(up: Up, request: Request) -> None:
-        await asyncio.sleep(0.3)  # the service listens after 0.2 s, and must not eat the body
-        assert await request.body() == b"body"
-        async with asyncio.TaskGroup() as calls:
-            calls.create_task(up.get("/hang"))
+        async def read_stream() -> None:
             async with up.stream("GET", "/drip") as response:
                 await response.aread()
+
+        hanging = asyncio.create_task(up.get("/hang"))
+        await asyncio.sleep(0.3)  # the service listens after 0.2 s, and must not eat the body
+        assert await request.body() == b"body"
+        await asyncio.gather(hanging, read_stream())  # neither cancels the other
 
     async with asyncio.timeout(9), port_of(app) as port:
         callers = [await send(port, f"GET /external?url={upstream.url}/hang") for _ in range(50)]
@@ -116,3 +118,22 @@ async def test_calls_that_finish(
 
     paths = [(line["path"], line["status"]) for line in logged("upstream call")]
     assert paths == [("/gate", 200), ("/then", 200), ("/background", 200)]
+
+
+async def test_background_calls_go_on(app: FastAPI, upstream: Upstream, logged: Logged) -> None:
+    """A caller who leaves after its response does not end the calls of background tasks."""
+
+    @app.get("/own")
+    async def own(up: Up, background: BackgroundTasks) -> None:
+        background.add_task(up.get, "/gate")
+
+    async with asyncio.timeout(9), port_of(app) as port:
+        caller = await send(port, "GET /own")
+        await upstream.wait_for_calls()
+        await asyncio.sleep(0.3)
+        caller.close()
+        await asyncio.sleep(0.3)
+        upstream.gate.set()
+        await until(lambda: len(logged("upstream call")) == 1)
+
+    assert logged("upstream call")[0]["status"] == 200

@@ -1,4 +1,4 @@
-"""Callers who leave: their calls end, unless one of them may have changed something."""
+"""Ends the upstream calls of callers who disconnect, unless a write may have been received."""
 
 import asyncio
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +10,8 @@ from starlette.types import Message, Receive, Scope
 from ..errors import ProblemType
 from ..timer import SharedTimer, Timeout
 
+# Most bytes of a request body to buffer while listening; a longer one hides a disconnect.
+_MOST_KEPT_BYTES = 65536
 # RFC 9110, 9.2.1, and QUERY of RFC 10008. Any other method is a write.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 
@@ -21,7 +23,7 @@ class CallerLeft(httpx.TransportError):
 
 
 class Caller:
-    """Who waits for the response to a request; middleware.py creates it.
+    """The caller of one request, and the upstream calls made for it; middleware.py creates it.
 
     If it leaves before the response starts, its calls raise CallerLeft, and so do later ones. Once
     an upstream may have received a write, none is ended: the handler finishes what it began.
@@ -54,15 +56,13 @@ class Caller:
                 self.listen()
 
     def listen(self) -> None:
-        """Listen for a disconnect, unless the application does, which then reacts itself.
-
-        Nor if that would keep more of a body than one message, or ask a client for the body that
-        the application may not want (RFC 9110, 10.1.1).
-        """
-        unread = self._kept and self._kept[-1].get("more_body")
+        """Listen for a disconnect, unless the application does, which then reacts itself."""
+        # A server that receives asks the client for its body, which the application may not want.
         if not self._reads_body and any(name == b"expect" for name, _ in self._headers):
             return
-        if not (unread or self._receiving or self._listening or self.gone or self.answered):
+        kept = sum(len(message.get("body", b"")) for message in self._kept)
+        idle = not (self._receiving or self._listening or self.gone or self.answered)
+        if idle and kept < _MOST_KEPT_BYTES:
             self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
