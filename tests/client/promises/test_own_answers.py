@@ -342,7 +342,7 @@ class Exploration:
         else:
             assert exchange.body.startswith(received.content), "a body begins as another's"
 
-    def until(self, condition: Callable[[], bool]) -> None:
+    def until(self, condition: Callable[[], bool], otherwise: str = "a call hangs") -> None:
         """Turn the loop until a condition holds."""
         for turns in range(HANGS_AFTER_TURNS):
             if condition():
@@ -352,7 +352,7 @@ class Exploration:
                 gc.collect()  # abandoned responses
             if turns > 200:
                 time.sleep(0.001)  # for a kernel that delivers late
-        raise AssertionError("a call hangs")
+        raise AssertionError(otherwise)
 
     def everything_ends(self) -> None:
         """The upstream answers what is left: every call ends, and every slot is free."""
@@ -375,9 +375,11 @@ class Exploration:
                 assert len(self.upstream.peers) == before, "no connection was reused"
             before = len(self.upstream.peers)
             self.everything_ends()
-        connected = self.upstream.count("idle")
-        assert self.stack.gauges()["open_connections"] == connected, "a connection was lost"
-        assert connected == self.slots, "connections were left over"
+        self.until(self.each_slot_has_a_connection, "a connection was lost, or left over")
+
+    def each_slot_has_a_connection(self) -> bool:
+        opened: int = self.stack.gauges()["open_connections"]
+        return opened == self.upstream.count("idle") == self.slots
 
     def close(self) -> None:
         """Close the client, then the upstream; nothing is left over."""

@@ -19,6 +19,8 @@ from ..problems import RESPONSES
 # Servers reject control characters (RFC 9110, 5.5).
 _SENDABLE = re.compile(r"[\t -~\x80-\xff]+")
 
+_WRONG_URL = (httpx.InvalidURL, URLNotAllowed)
+
 router = APIRouter(tags=["external"], responses=RESPONSES)
 
 Target = Annotated[str | None, Query(description="Defaults to the first upstream's base URL.")]
@@ -64,7 +66,7 @@ def _choose_client(request: Request, url: str | None) -> tuple[httpx.AsyncClient
     try:
         target = parse_url(url)
         return clients.for_url(target), target
-    except (httpx.InvalidURL, URLNotAllowed):
+    except _WRONG_URL:
         raise TargetNotAllowed("the URL is invalid, or not at an upstream") from None
 
 

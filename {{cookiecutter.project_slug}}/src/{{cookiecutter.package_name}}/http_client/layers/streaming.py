@@ -37,7 +37,7 @@ class StreamedBody(httpx.AsyncByteStream):
             asyncio.CancelledError() if has_body(request, response) else None
         )
         self._chunks: AsyncIterator[bytes]
-        self._ended = False
+        self._ended = self._closed = False
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         # A weak reference: a strong one would keep every abandoned body alive until then.
@@ -74,8 +74,11 @@ class StreamedBody(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         self._abandoned.cancel()
         self._ended = True
+        if self._closed:
+            return
         try:
             await self._stream.aclose()
+            self._closed = True
         finally:  # a second cancellation may interrupt the closing
             self._call.end(self._failure)
 
