@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
 from support.generated import COMBINATIONS
@@ -519,6 +519,25 @@ def test_rare_orders_break_no_promise(
     explore(service, unraisable, new_loop(), 1, RARE[order])
 
 
+# A cancellation while the pool closes two connections.
+@example(
+    new_loop=asyncio.SelectorEventLoop,
+    slots=3,
+    schedule=[
+        (Arrive(1, "GET", "reads"), MOST_TURNS),
+        (Arrive(2, "GET", "reads"), MOST_TURNS),
+        (Reply(0, SteppedAnswer()), MOST_TURNS),
+        (Cut(0, "waiting", reset=False), MOST_TURNS),
+        (Reply(0, SteppedAnswer(surplus=STRAY, cuts=(100, 500))), MOST_TURNS),
+        (Continue(0), MOST_TURNS),
+        (Collect(), MOST_TURNS),
+        (Intrude(0, STRAY), MOST_TURNS),
+        (Reply(0, SteppedAnswer()), MOST_TURNS),
+        (Cut(0, "waiting", reset=False), MOST_TURNS),
+        (Continue(0), 2),
+        (Cancel(0, turns_until_again=None), MOST_TURNS),
+    ],
+)
 @given(
     new_loop=st.sampled_from(LOOPS),
     slots=st.sampled_from([1, 2, 3]),
