@@ -86,7 +86,13 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "A mock receives only valid requests": (
         "client/test_redirects.py::test_redirect_custom_scheme",
+        "test_decoders.py::test_async_streaming_decode_error_closes_response",
+        "test_decoders.py::test_streaming_decode_error_closes_response",
         "test_multipart.py::test_multipart_header_without_boundary",
+        "websockets/test_transport.py::test_cancel_scope_integrity",
+        "websockets/test_transport.py::test_keepalive_ping_disabled",
+        "websockets/test_transport.py::test_receive",
+        "websockets/test_transport.py::test_subprotocol_support",
     ),
     "A redirect to an invalid URL is a response": (
         "client/test_redirects.py::test_async_invalid_redirect",
