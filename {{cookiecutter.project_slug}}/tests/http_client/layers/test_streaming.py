@@ -1,12 +1,14 @@
 import asyncio
 import contextlib
 import gc
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import {{ cookiecutter.__httpx }}
 import pytest
 
+from {{ cookiecutter.package_name }}.http_client.layers import disconnect
 from {{ cookiecutter.package_name }}.http_client.layers.base import Call
 from {{ cookiecutter.package_name }}.http_client.layers.streaming import StreamedBody
 from {{ cookiecutter.package_name }}.http_client.layers.timeouts import DeadlineExceeded
@@ -118,6 +120,21 @@ async def test_broken_stream_is_closed(upstream: Upstream) -> None:
         response = await up.client.send(up.client.build_request("GET", "/short"), stream=True)
         with pytest.raises(httpx.RemoteProtocolError):
             await response.aread()
+
+        assert up.limit.in_flight == 0
+
+
+async def test_stream_of_a_caller_who_left_is_closed(upstream: Upstream) -> None:
+    """A body is closed when it is read on for a caller who left between two pieces."""
+    async with stack_for(upstream) as up:
+        response = await up.client.send(up.client.build_request("GET", "/drip"), stream=True)
+        receive = asyncio.Queue[dict[str, Any]]().get
+        caller = disconnect.Caller({"headers": []}, receive, math.inf)
+        caller.left = True
+        token = disconnect.caller.set(caller)
+        with pytest.raises(disconnect.CallerLeft):
+            await response.aread()
+        disconnect.caller.reset(token)
 
         assert up.limit.in_flight == 0
 

@@ -51,25 +51,32 @@ class StreamedBody(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        # Around each piece, so that the caller's own work between two is not cancelled.
-        with while_caller_waits(self._request, self._timer):
-            try:
-                # A timeout cancels only a wait, and the next piece may have arrived already.
-                if self._loop.time() >= self._call.deadline:
-                    raise TimeoutError
-                with Timeout(self._timer, self._call.deadline):
-                    return await anext(self._chunks)
-            except StopAsyncIteration:
-                self._failure = None
-                raise
-            except BaseException as failure:
-                self._failure = failure
-                if isinstance(failure, TimeoutError):
-                    self._failure = DeadlineExceeded(
-                        "stream deadline exceeded while reading the body"
-                    )
-                await self.aclose()  # nobody can read on, and not everybody closes it
-                raise self._failure from None
+        try:
+            # Around each piece, so that the caller's own work between two is not cancelled.
+            with while_caller_waits(self._request, self._timer):
+                return await self._next()
+        except StopAsyncIteration:
+            raise
+        except BaseException:
+            await self.aclose()  # nobody can read on, and not everybody closes it
+            raise
+
+    async def _next(self) -> bytes:
+        try:
+            # A timeout cancels only a wait, and the next piece may have arrived already.
+            if self._loop.time() >= self._call.deadline:
+                raise TimeoutError
+            with Timeout(self._timer, self._call.deadline):
+                return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._failure = None
+            raise
+        except TimeoutError:
+            self._failure = DeadlineExceeded("stream deadline exceeded while reading the body")
+            raise self._failure from None
+        except BaseException as failure:
+            self._failure = failure
+            raise
 
     async def aclose(self) -> None:
         self._abandoned.cancel()
