@@ -38,6 +38,17 @@ async def send(port: int, request: str) -> asyncio.StreamWriter:
     return writer
 
 
+async def leave_early(app: FastAPI, upstream: Upstream) -> None:
+    """Request /own, disconnect while the upstream holds its call, and let everything end."""
+    async with asyncio.timeout(9), port_of(app) as port:
+        caller = await send(port, "GET /own")
+        await upstream.wait_for_calls()
+        await asyncio.sleep(0.3)
+        caller.close()
+        await asyncio.sleep(0.3)
+        upstream.gate.set()
+
+
 async def test_calls_end_when_callers_leave(
     app: FastAPI, upstream: Upstream, logged: Logged
 ) -> None:
@@ -107,15 +118,7 @@ async def test_calls_that_finish(
         await up.get("/then")
         background.add_task(up.get, "/background")
 
-    async with asyncio.timeout(9), port_of(app) as port:
-        caller = await send(port, "GET /own")
-        await upstream.wait_for_calls()
-        await asyncio.sleep(0.3)
-        caller.close()
-        await asyncio.sleep(0.3)
-        upstream.gate.set()
-        await until(lambda: len(logged("request")) == 1)
-
+    await leave_early(app, upstream)
     paths = [(line["path"], line["status"]) for line in logged("upstream call")]
     assert paths == [("/gate", 200), ("/then", 200), ("/background", 200)]
 
@@ -127,13 +130,5 @@ async def test_background_calls_go_on(app: FastAPI, upstream: Upstream, logged: 
     async def own(up: Up, background: BackgroundTasks) -> None:
         background.add_task(up.get, "/gate")
 
-    async with asyncio.timeout(9), port_of(app) as port:
-        caller = await send(port, "GET /own")
-        await upstream.wait_for_calls()
-        await asyncio.sleep(0.3)
-        caller.close()
-        await asyncio.sleep(0.3)
-        upstream.gate.set()
-        await until(lambda: len(logged("upstream call")) == 1)
-
+    await leave_early(app, upstream)
     assert logged("upstream call")[0]["status"] == 200
