@@ -304,6 +304,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             PYTHONPATH="src",
             SECRET=SECRET,
             APP_HTTP__TOTAL_TIMEOUT_S="5",
+            APP_HTTP__STREAM_TIMEOUT_S="5",
             APP_UPSTREAMS__A__BASE_URL=a.url,
             APP_UPSTREAMS__B__BASE_URL=b.url,
         )
