@@ -62,11 +62,13 @@ def succeed(directory: Path, *command: str | Path, **variables: str) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this environment with its tools on the path and without anyone's settings."""
+    """Return this environment with its tools on the path and without anyone's settings.
+
+    `PYTHONUNBUFFERED` is one of them: with it, a signal cuts what `print` writes to a pipe.
+    """
+    settings = ("APP_", "COOKIECUTTER_", "OTEL_", "PYTEST_", "PYTHON", "VIRTUAL_ENV")
     environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("APP_", "COOKIECUTTER_", "OTEL_", "PYTEST_", "VIRTUAL_ENV"))
+        name: value for name, value in os.environ.items() if not name.startswith(settings)
     }
     tools = Path(sys.executable).parent
     # Like pip, uv should trust a company's own certificate authority.
