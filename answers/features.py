@@ -5,7 +5,7 @@ from .spelling import closest, plain
 from .text import entries
 
 # Templates look for a feature in the answer's text, so no name may contain another.
-FEATURES = ("retry", "circuit_breaker", "rate_limit", "workers")
+FEATURES = ("retry", "circuit_breaker", "rate_limit", "oauth2", "cache", "workers")
 
 
 def check_features(text: str) -> tuple[str, list[EntryError]]:

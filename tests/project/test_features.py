@@ -9,7 +9,7 @@ from answers.features import FEATURES
 from support.rendering import EVERYTHING, Bake, Project
 
 PACKAGE = "src/my_service"
-# For each feature: the files that only exist with it.
+# For each feature: the files that only exist with it. Those of rate_limit and cache share a Redis.
 FILES = {
     "retry": {"http_client/layers/retry.py"},
     "circuit_breaker": {"http_client/layers/circuit_breaker.py"},
@@ -17,13 +17,17 @@ FILES = {
         "http_client/layers/rate_limit.py",
         "http_client/layers/shared_rate_limit.py",
     },
+    "oauth2": {"http_client/auth/oauth2.py"},
+    "cache": {"http_client/layers/cache.py"},
     "workers": {"supervisor.py"},
 }
 # Words that only a project with the feature contains, except where they are terms of HTTP itself.
 WORDS = {
     "retry": r"\bretr(y|ies|ied|ying)\b(?!.after)|back.?off|MAX_ATTEMPTS",
     "circuit_breaker": r"breaker|circuit",
-    "rate_limit": r"rate.?limit|redis|shared.?state",
+    "rate_limit": r"rate.?limit",
+    "oauth2": r"oauth|access.?token|token.?endpoint",
+    "cache": r"\bcache\b(?!d)",
     "workers": r"\bworker|supervis",
 }
 # Without retries, extensions={"retry": …} still decides whether a closed connection is replaced;

@@ -22,8 +22,8 @@ from support.service import Service
 
 pytestmark = pytest.mark.anyio
 
-AWAY = "Redis is unavailable; enforcing the rate limit per process"
-BACK = "Redis is available again; sharing the rate limit"
+AWAY = "Redis is unavailable; each process continues alone"
+BACK = "Redis is available again; sharing state"
 KEY = "my_service:rate_limit:up"
 
 

@@ -1,6 +1,6 @@
 """Reads the service's own settings, from ``APP_`` variables and ``.env``."""
 
-{% if "rate_limit" in cookiecutter.features %}
+{% if cookiecutter.__shared_state %}
 import importlib.util
 {% endif %}
 import json
@@ -70,6 +70,8 @@ def _check_rate(limit: str) -> str:
     return limit
 
 
+{% endif %}
+{% if cookiecutter.__shared_state %}
 def _check_redis_url(url: SecretStr) -> SecretStr:
     if importlib.util.find_spec("redis") is None:
         raise ValueError("needs the extra: uv sync --extra redis")
@@ -239,9 +241,9 @@ class Settings(BaseSettings):
         tuple[AnyHttpUrl, ...], NoDecode, BeforeValidator(_split)
     ] = ()
     """Comma-separated origins that /external may call besides the upstreams'."""
-{% if "rate_limit" in cookiecutter.features %}
+{% if cookiecutter.__shared_state %}
     shared_state_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = None
-    """A Redis through which processes share a RATE_LIMIT, such as redis://host:6379/0."""
+    """A Redis through which processes share state, such as redis://host:6379/0."""
 {% endif %}
     http: HTTPSettings = HTTPSettings()
     """Defaults of every client."""

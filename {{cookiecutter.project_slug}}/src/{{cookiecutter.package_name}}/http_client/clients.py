@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import {{ cookiecutter.__httpx }}
@@ -12,6 +13,9 @@ import {{ cookiecutter.__httpx }}
 from ..settings import HTTPSettings, Settings
 from .layers.origin_guard import Origin, URLNotAllowed, origin_of
 from .pipeline import ClientStack, build
+{% if cookiecutter.__shared_state %}
+from .shared_state import SharedState
+{% endif %}
 from .transport.pool import PoolTransport
 from .transport.replacement import Replacement
 
@@ -75,9 +79,16 @@ async def open_clients(
 ) -> AsyncGenerator[Clients]:
     """Open all clients; if one fails to open, close those before it again."""
     async with AsyncExitStack() as stack:
-        clients = Clients(await stack.enter_async_context(_open(None, settings, transport)))
+        open_client = partial(_open, settings, transport)
+{% if cookiecutter.__shared_state %}
+        if settings.shared_state_url:
+            shared = SharedState(settings.shared_state_url)
+            stack.push_async_callback(shared.aclose)
+            open_client = partial(open_client, shared=shared)
+{% endif %}
+        clients = Clients(await stack.enter_async_context(open_client(None)))
         for name in settings.upstreams:
-            opened = await stack.enter_async_context(_open(name, settings, transport))
+            opened = await stack.enter_async_context(open_client(name))
             clients.upstreams[name] = opened
             clients.origins.setdefault(origin_of(opened.client.base_url), []).append(opened.client)
         for url in settings.external_allowed_origins:
@@ -90,11 +101,20 @@ async def open_clients(
 
 @asynccontextmanager
 async def _open(
-    name: str | None, settings: Settings, transport: TransportFactory | None
+    settings: Settings,
+    transport: TransportFactory | None,
+    name: str | None,
+{% if cookiecutter.__shared_state %}
+    shared: SharedState | None = None,
+{% endif %}
 ) -> AsyncGenerator[ClientStack]:
     http = settings.upstreams[name] if name else settings.http
     pool = Replacement(transport(http)) if transport else PoolTransport(http)
+{% if cookiecutter.__shared_state %}
+    stack = build(name, settings, pool, shared)
+{% else %}
     stack = build(name, settings, pool)
+{% endif %}
     fields = {"upstream": name or "default", "client_id": id(stack.client)}
     try:
         async with stack.client.opened():

@@ -28,6 +28,9 @@ from .layers.send import Send
 from .layers.telemetry import Telemetry
 {% endif %}
 from .layers.timeouts import AttemptTimeout, Deadline
+{% if cookiecutter.__shared_state %}
+from .shared_state import SharedState
+{% endif %}
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,14 @@ class ClientStack:
     gauges: Callable[[], dict[str, int | str]]
 
 
-def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransport) -> ClientStack:
+def build(
+    name: str | None,
+    settings: Settings,
+    transport: httpx.AsyncBaseTransport,
+{% if cookiecutter.__shared_state %}
+    shared: SharedState | None = None,
+{% endif %}
+) -> ClientStack:
     """Build a client on a connection pool; the default one has no name."""
     http = settings.upstreams[name] if name else settings.http
     base_url = httpx.URL(str(http.base_url)) if isinstance(http, UpstreamSettings) else None
@@ -63,7 +73,7 @@ def build(name: str | None, settings: Settings, transport: httpx.AsyncBaseTransp
         CircuitBreaker(http) if name else None,
 {% endif %}
 {% if "rate_limit" in cookiecutter.features %}
-        RateLimit(name, http, settings.shared_state_url) if http.rate_limit else None,
+        RateLimit(name, http, shared) if http.rate_limit else None,
 {% endif %}
         AttemptTimeout(http) if http.attempt_timeout_s else None,
         ResponseLimit(http.max_response_bytes),
