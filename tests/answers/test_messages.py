@@ -1,4 +1,4 @@
-"""The documents show terminal sessions exactly as they happen."""
+"""docs/messages.md shows terminal sessions exactly as they happen."""
 
 import re
 import shutil
@@ -20,14 +20,10 @@ PROGRAMS = {
 
 
 def sessions() -> dict[str, str]:
-    """Each block of a document that starts with a prompt, by its commands."""
-    found: dict[str, str] = {}
-    for document in ("README.md", "docs/messages.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for block in re.findall(r"(?ms)^```console\n(\$ .*?)^```$", text):
-            commands = re.findall(r"(?m)^\$ (.*)$", block)
-            found[f"{document}: {', '.join(commands)}"] = block
-    return found
+    """Each block of the page that starts with a prompt, by its commands."""
+    page = (ROOT / "docs/messages.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?ms)^```console\n(\$ .*?)^```$", page)
+    return {", ".join(re.findall(r"(?m)^\$ (.*)$", block)): block for block in blocks}
 
 
 SESSIONS = sessions()
@@ -50,7 +46,7 @@ def home(template: Path, tmp_path: Path) -> Path:
 
 
 def test_every_session_is_found() -> None:
-    """README.md has one, docs/messages.md seven."""
+    """docs/messages.md has eight."""
 
     assert len(SESSIONS) == 8
 

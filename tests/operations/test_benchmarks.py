@@ -72,11 +72,28 @@ def test_the_pages_show_existing_plots() -> None:
     assert [plot for plot in plots if not plot.is_file()] == []
 
 
-def test_the_readme_shows_the_kept_results() -> None:
-    """The table of targets in README.md is that of the kept results."""
-    printed = play("-c", "import write_page; print(write_page.target_table())").stdout
+def test_the_page_of_faults_has_every_situation() -> None:
+    """docs/faults.md has a row for each situation of `make survival`, and README.md the score."""
+    asked = "import survival; print(*(each.__doc__ for each in survival.SCENARIOS), sep='\\n')"
+    situations = play("-c", asked).stdout.splitlines()
+    page = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"(?m)^\| (?!Situation:|\*\*)(.*?) \| (yes|\*\*no\*\*): .*? \| (yes|\*\*no\*\*): ", page
+    )
+    score = " | ".join(
+        f"{[row[column] for row in rows].count('yes')} of {len(rows)}" for column in (1, 2)
+    )
 
-    assert f"\n{printed}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [row[0] for row in rows] == situations
+    assert f"| {score} | `make survival` |" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| **Survived** | **{score.replace(' | ', '** | **')}** |" in page
+
+
+def test_the_readme_shows_the_kept_results() -> None:
+    """The rates in README.md are those of the kept results."""
+    printed = play("-c", "import write_page; print(write_page.readme_row())").stdout
+
+    assert f"\n{printed}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("factor", "met"), [(1000, "yes"), (0.001, "**no**")])
