@@ -3,13 +3,16 @@
 import re
 
 import pytest
+import yaml
 
+from answers.questions import QUESTIONS
 from support.process import succeed
 from support.repository import ROOT, tracked
 
 TOP_LEVEL = {
     ".ci",
     ".gitattributes",
+    ".github",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -102,3 +105,18 @@ def test_every_requirement_is_locked_with_its_hash(directory: str) -> None:
     assert set(named) <= {name for name, _ in pins}
     assert {end for _, end in pins} == {"\\"}
     assert len(pins) == len(re.findall(r"(?m)^[a-z]", lock))
+
+
+def test_the_workflow_tests_each_supported_python() -> None:
+    """GitHub runs `.ci/run` on each Python; the action is pinned, and zizmor finds nothing."""
+    path = ROOT / ".github/workflows/ci.yml"
+    text = path.read_text(encoding="utf-8")
+    job = yaml.safe_load(text)["jobs"]["test"]
+
+    assert job["strategy"]["matrix"] == {"python-version": QUESTIONS["python_version"]}
+    assert job["container"].startswith("python:${{ matrix.python-version }}-")
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    (used,) = re.findall("uses: (.*)", text)
+    assert re.fullmatch(r"actions/checkout@[0-9a-f]{40} # v\d+\.\d+\.\d+", used)
+    succeed(ROOT, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", path)
+    succeed(ROOT, "zizmor", "--offline", "--no-progress", "--quiet", path.parent)
