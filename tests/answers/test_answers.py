@@ -811,7 +811,7 @@ def test_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecutter
         "2 - httpx2: the maintained fork, same API (works with openai 3, anthropic 1 and 2)"
         in output
     )
-    assert re.findall(r"(?m)^    ([a-z_]+): [a-z]", output.replace("\r", "")) == [*FEATURES]
+    assert re.findall(r"(?m)^    ([a-z0-9_]+): [a-z]", output.replace("\r", "")) == [*FEATURES]
     assert f"({QUESTIONS['features']}): " in output
     stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))
     assert stored["cookiecutter"]["features"] == ""
