@@ -153,4 +153,4 @@ def descriptions_of(model: type[BaseModel]) -> dict[str, str]:
 def as_written(default: object) -> str:
     if isinstance(default, bool) or default is None:
         return str(default).lower()
-    return "" if default == () else str(default)
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)

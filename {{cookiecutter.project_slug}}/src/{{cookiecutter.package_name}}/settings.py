@@ -110,15 +110,20 @@ def _check_base_url(url: AnyHttpUrl) -> AnyHttpUrl:
     return url
 
 
-def _split(origins: object) -> object:
-    if not isinstance(origins, str):
-        return origins
-    if origins.startswith("["):
-        return json.loads(origins)
-    return [origin.strip() for origin in origins.split(",") if origin.strip()]
+def _split(values: object) -> object:
+    if not isinstance(values, str):
+        return () if values is None else values
+    if values.startswith("["):
+        return json.loads(values)
+    return [value.strip() for value in values.split(",") if value.strip()]
 
 
 HeaderValue = Annotated[SecretStr, AfterValidator(_check_header_value)]
+{% if "retry" in cookiecutter.features %}
+ErrorStatuses = Annotated[
+    tuple[Annotated[int, Field(ge=400, le=599)], ...], NoDecode, BeforeValidator(_split)
+]
+{% endif %}
 
 
 class HTTPSettings(BaseModel):
@@ -162,6 +167,10 @@ class HTTPSettings(BaseModel):
     """Upper bound of every random wait before a retry, in seconds."""
     retry_budget: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Retry budget: retries per call on average, plus one per second."""
+    retry_statuses: ErrorStatuses = (429, 502, 503, 504)
+    """Comma-separated statuses after which a call that is safe to repeat is repeated."""
+    retry_after_max_s: Seconds | None = 60
+    """Longest time without calls after a 429 or 503 with Retry-After, in seconds."""
 {% endif %}
 {% if "circuit_breaker" in cookiecutter.features %}
 

@@ -27,6 +27,9 @@ async def test_order_of_the_layers() -> None:
         "Telemetry",
 {% endif %}
         "OriginGuard",
+{% if "retry" in cookiecutter.features %}
+        "PushbackGate",
+{% endif %}
         "ConcurrencyLimit",
         "Deadline",
 {% if "retry" in cookiecutter.features %}
@@ -38,6 +41,9 @@ async def test_order_of_the_layers() -> None:
 {% if "rate_limit" in cookiecutter.features %}
         "RateLimit",
 {% endif %}
+{% if "retry" in cookiecutter.features %}
+        "Pushback",
+{% endif %}
         "AttemptTimeout",
         "ResponseLimit",
         "Send",
@@ -48,3 +54,6 @@ async def test_layers_that_are_left_out() -> None:
     """The default client calls any origin, and ``none`` turns a layer off."""
     assert "OriginGuard" not in names_of(None)
     assert "AttemptTimeout" not in names_of("up", attempt_timeout_s=None)
+{% if "retry" in cookiecutter.features %}
+    assert "Pushback" not in str(names_of("up", retry_after_max_s=None))
+{% endif %}

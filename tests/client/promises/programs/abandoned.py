@@ -21,7 +21,7 @@ async def main() -> None:
         streams = await asyncio.gather(*(client.send(request, stream=True) for _ in range(SLOTS)))
         before = default.gauges()
         async with asyncio.timeout(20):
-            await default.limit.wait_until_idle()
+            await default.scope.wait_until_idle()
         answers = await asyncio.gather(*(client.get(upstream.url) for _ in range(SLOTS)))
         report = {
             "streams": [stream.status_code for stream in streams],

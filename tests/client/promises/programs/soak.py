@@ -75,7 +75,7 @@ async def main() -> None:
                     )
                     gc.collect()  # finds the abandoned streams
                     async with asyncio.timeout(20):
-                        await up.limit.wait_until_idle()
+                        await up.scope.wait_until_idle()
                         while upstream.in_flight:  # noqa: ASYNC110 - it notices later
                             await asyncio.sleep(0.001)
                 await asyncio.gather(*(up.client.get("/") for _ in range(20)))

@@ -63,12 +63,12 @@ class Clients:
     async def drain(self, grace_s: float) -> None:
         """Wait for the calls in flight, at most ``grace_s`` seconds."""
         self.draining = True
-        limits = [stack.limit for stack in (self.default, *self.upstreams.values())]
+        scopes = [stack.scope for stack in (self.default, *self.upstreams.values())]
         try:
             async with asyncio.timeout(grace_s):
-                while any(limit.in_flight for limit in limits):  # one call may begin another
-                    for limit in limits:
-                        await limit.wait_until_idle()
+                while any(scope.calls for scope in scopes):  # one call may begin another
+                    for scope in scopes:
+                        await scope.wait_until_idle()
         except TimeoutError:
             log.warning("closing clients with calls in flight", extra={"grace_s": grace_s})
 

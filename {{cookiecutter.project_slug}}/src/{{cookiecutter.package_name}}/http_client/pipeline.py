@@ -16,6 +16,9 @@ from .layers.circuit_breaker import CircuitBreaker
 {% endif %}
 from .layers.concurrency_limit import ConcurrencyLimit
 from .layers.origin_guard import OriginGuard
+{% if "retry" in cookiecutter.features %}
+from .layers.pushback import Pushback, PushbackGate
+{% endif %}
 {% if "rate_limit" in cookiecutter.features %}
 from .layers.rate_limit import RateLimit
 {% endif %}
@@ -24,6 +27,9 @@ from .layers.response_limit import ResponseLimit
 from .layers.retry import Retry
 {% endif %}
 from .layers.send import Send
+{% if cookiecutter.__shared_state and "retry" in cookiecutter.features %}
+from .layers.shared_pushback import SharedPushback
+{% endif %}
 {% if cookiecutter.telemetry %}
 from .layers.telemetry import Telemetry
 {% endif %}
@@ -38,7 +44,7 @@ class ClientStack:
     """A client with the layers below it."""
 
     client: ManagedClient
-    limit: ConcurrencyLimit
+    scope: CallScope
     base_url: httpx.URL | None
     gauges: Callable[[], dict[str, int | str]]
 
@@ -54,7 +60,9 @@ def build(
     """Build a client on a connection pool; the default one has no name."""
     http = settings.upstreams[name] if name else settings.http
     base_url = httpx.URL(str(http.base_url)) if isinstance(http, UpstreamSettings) else None
-    limit = ConcurrencyLimit(http.max_connections, http.pool_timeout_s)
+{% if "retry" in cookiecutter.features %}
+    pushback = Pushback(http.retry_after_max_s) if http.retry_after_max_s else None
+{% endif %}
 
     # The outermost first; CallScope, below, encloses them all.
     layers: list[Layer | None] = [
@@ -63,10 +71,13 @@ def build(
         Telemetry(name or "default", base_url),
 {% endif %}
         OriginGuard(base_url) if base_url else None,
-        limit,
+{% if "retry" in cookiecutter.features %}
+        PushbackGate(pushback, http.backoff_base_s) if pushback else None,
+{% endif %}
+        ConcurrencyLimit(http.max_connections, http.pool_timeout_s),
         Deadline(),
 {% if "retry" in cookiecutter.features %}
-        Retry(http),
+        Retry(http, pushback),
 {% endif %}
 {% if "circuit_breaker" in cookiecutter.features %}
         # Not for the default client: one failing host would block calls to all others.
@@ -75,6 +86,12 @@ def build(
 {% if "rate_limit" in cookiecutter.features %}
         RateLimit(name, http, shared) if http.rate_limit else None,
 {% endif %}
+{% if cookiecutter.__shared_state and "retry" in cookiecutter.features %}
+        SharedPushback(name, pushback, shared) if pushback and shared else None,
+{% endif %}
+{% if "retry" in cookiecutter.features %}
+        pushback,
+{% endif %}
         AttemptTimeout(http) if http.attempt_timeout_s else None,
         ResponseLimit(http.max_response_bytes),
         Send(transport),
@@ -82,5 +99,6 @@ def build(
     chain = [layer for layer in layers if layer]
     for outer, inner in pairwise(chain):
         outer.inner = inner
-    client = ManagedClient(name, http, CallScope(name, chain[0]))
-    return ClientStack(client, limit, base_url, chain[0].gauges)
+    scope = CallScope(name, chain[0])
+    client = ManagedClient(name, http, scope)
+    return ClientStack(client, scope, base_url, chain[0].gauges)

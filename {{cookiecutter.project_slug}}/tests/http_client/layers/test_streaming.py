@@ -68,7 +68,7 @@ async def test_call_ends_once(
         with contextlib.suppress(asyncio.CancelledError, httpx.RemoteProtocolError):
             async with up.client.stream(method, path) as response:
                 await caller(response)
-        in_flight = up.limit.in_flight
+        in_flight = up.gauges()["in_flight"]
 
     errors = [call.get("error", "").partition(":")[0] for call in logged("upstream call")]
     assert (errors, in_flight) == ([error], 0)
@@ -121,7 +121,7 @@ async def test_broken_stream_is_closed(upstream: Upstream) -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             await response.aread()
 
-        assert up.limit.in_flight == 0
+        assert up.gauges()["in_flight"] == 0
 
 
 async def test_stream_of_a_caller_who_left_is_closed(upstream: Upstream) -> None:
@@ -136,7 +136,7 @@ async def test_stream_of_a_caller_who_left_is_closed(upstream: Upstream) -> None
             await response.aread()
         disconnect.caller.reset(token)
 
-        assert up.limit.in_flight == 0
+        assert up.gauges()["in_flight"] == 0
 
 
 async def test_abandoned_stream_is_closed(upstream: Upstream) -> None:
@@ -144,7 +144,7 @@ async def test_abandoned_stream_is_closed(upstream: Upstream) -> None:
     async with stack_for(upstream) as up, asyncio.timeout(5):
         await up.client.send(up.client.build_request("GET", "/drip"), stream=True)
         gc.collect()
-        await up.limit.wait_until_idle()
+        await up.scope.wait_until_idle()
 
 
 async def test_stream_that_is_kept_is_closed() -> None:

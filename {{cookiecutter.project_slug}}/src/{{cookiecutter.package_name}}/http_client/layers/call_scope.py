@@ -1,5 +1,6 @@
 """The outermost layer: begins each call, and ends it exactly once."""
 
+import asyncio
 import contextlib
 import math
 import time
@@ -35,6 +36,8 @@ class CallScope(httpx.AsyncBaseTransport):
     def __init__(self, upstream: str | None, inner: Layer) -> None:
         self._upstream = upstream
         self._timer = SharedTimer()
+        self._idle = asyncio.Event()
+        self.calls = 0
         self.inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -47,6 +50,8 @@ class CallScope(httpx.AsyncBaseTransport):
             request.headers["X-Request-ID"] = own_id
         started = time.perf_counter()
         with while_caller_waits(request, self._timer):
+            self.calls += 1
+            call.on_end(self._end)
             try:
                 response = await self.inner.send(request, call)
             except BaseException as failure:
@@ -64,6 +69,17 @@ class CallScope(httpx.AsyncBaseTransport):
             del response.headers["Location"]
         response.encoding = encoding_of(response)
         return response
+
+    def _end(self, _: BaseException | None) -> None:
+        self.calls -= 1
+        if not self.calls:
+            self._idle.set()
+
+    async def wait_until_idle(self) -> None:
+        """Return when no call is in flight or waiting."""
+        while self.calls:
+            self._idle.clear()
+            await self._idle.wait()
 
     async def __aenter__(self) -> Self:
         await self.inner.__aenter__()

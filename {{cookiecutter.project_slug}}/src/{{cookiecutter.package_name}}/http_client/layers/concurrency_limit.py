@@ -30,28 +30,23 @@ class ConcurrencyLimit(Layer):
         self._max = max_connections
         self._pool_timeout_s = pool_timeout_s
         self._slots = anyio.Semaphore(max_connections, fast_acquire=True)
-        self._idle = asyncio.Event()
         self._mean_duration_s = 0.0
-
-    @property
-    def in_flight(self) -> int:
-        return self._max - self._slots.value
 
     def gauges(self) -> dict[str, int | str]:
         waiting = self._slots.statistics().tasks_waiting
-        return {"in_flight": self.in_flight, "waiting": waiting, **self.inner.gauges()}
-
-    async def wait_until_idle(self) -> None:
-        """Return when no call is in flight."""
-        while self.in_flight:
-            self._idle.clear()
-            await self._idle.wait()
+        in_flight = self._max - self._slots.value
+        return {"in_flight": in_flight, "waiting": waiting, **self.inner.gauges()}
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
         await self._acquire(request, call.deadline)
         acquired = self.now()
+        try:
+            response = await self.inner.send(request, call)
+        except BaseException:
+            self._release(acquired)
+            raise
         call.on_end(lambda _: self._release(acquired))
-        return await self.inner.send(request, call)
+        return response
 
     async def _acquire(self, request: httpx.Request, deadline: float) -> None:
         with contextlib.suppress(anyio.WouldBlock):
@@ -75,5 +70,3 @@ class ConcurrencyLimit(Layer):
         self._slots.release()
         # An exponential mean over about the last ten calls is enough for an estimate.
         self._mean_duration_s += 0.1 * (self.now() - acquired - self._mean_duration_s)
-        if not self.in_flight:
-            self._idle.set()

@@ -23,6 +23,8 @@ class Send(Layer):
         self._transport = transport
 
     async def send(self, request: httpx.Request, call: Call) -> httpx.Response:
+        if request.extensions.get("retry") not in (None, True, False):
+            raise ValueError('extensions={"retry": …} must be True, False or None')
         first = call.attempts == 0
         call.attempts += 1
         try:
