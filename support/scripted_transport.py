@@ -36,11 +36,15 @@ class ScriptedCall:
     """One for each attempt; the last one also for all further attempts."""
     once: bool = False
     """Whether it must not be repeated after the upstream may have received it."""
+    never: bool = False
+    """Whether it must not be repeated at all."""
     attempts: int = 0
     begun: list[float] = field(default_factory=list)
     """When each attempt began."""
     in_flight: bool = False
     may_be_received: bool = False
+    status: int | None = None
+    """That of the response to its newest attempt."""
     deadline: float = math.inf
 
     @property
@@ -56,6 +60,8 @@ class ScriptedTransport:
     httpx: Any
     max_connections: int
     max_attempts: int
+    retry_statuses: tuple[int, ...] = (429, 502, 503, 504)
+    hold_max_s: float | None = None
     closing_s: float = 0
     """How long closing an unfinished connection takes; this can be cancelled as well."""
     breaker_state: Callable[[], str] = lambda: "off"
@@ -64,6 +70,7 @@ class ScriptedTransport:
     attempts: int = 0
     in_flight: int = 0
     probes: int = 0
+    held_until: float = 0
     open_connections: int = 0
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -80,6 +87,11 @@ class ScriptedTransport:
             call.may_be_received = answer.result not in NEVER_SENT
             await attempt.close(0)
             raise getattr(self.httpx, answer.result)("as the script says")
+        call.status = answer.result
+        named_s = int(answer.retry_after or 0) if answer.retry_after != "soon" else 0
+        if answer.result in {429, 503} and self.hold_max_s:
+            ends = asyncio.get_running_loop().time() + min(named_s, self.hold_max_s)
+            self.held_until = max(self.held_until, ends)
         headers = {"Retry-After": answer.retry_after} if answer.retry_after else {}
         body = _body_class(self.httpx)(attempt, answer)
         return self.httpx.Response(answer.result, headers=headers, stream=body)
@@ -93,6 +105,11 @@ class ScriptedTransport:
             "an attempt after the deadline": now >= call.deadline,
             "an attempt beside another of its call": call.in_flight,
             "an unsafe repeat": call.once and call.may_be_received,
+            "an unwanted repeat": call.never and call.attempts > 0,
+            "a repeat after a final status": (
+                call.status is not None and call.status not in self.retry_statuses
+            ),
+            "an attempt during a hold": now < self.held_until,
             "an attempt while the breaker is open": state == "open",
             "a second probe while half-open": state == "half-open" and self.probes > 0,
         }
@@ -113,6 +130,7 @@ class _Attempt:
         call.attempts += 1
         call.begun.append(asyncio.get_running_loop().time())
         call.may_be_received = True
+        call.status = None
 
     async def close(self, closing_s: float) -> None:
         try:

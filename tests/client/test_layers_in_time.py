@@ -181,11 +181,16 @@ def test_waits_are_random_below_a_bound_that_doubles(
         pytest.param(f"Mon, 01 Jan 2029 00:00:00 +{'9' * 20}", 0, id="a date beyond all clocks"),
     ],
 )
+@pytest.mark.parametrize("hold_max_s", [None, 10_000], ids=["retry", "hold"])
 def test_retry_after_is_honoured(
-    service: ServiceModules, loop: VirtualTimeLoop, retry_after: str | timedelta, expected_s: float
+    service: ServiceModules,
+    loop: VirtualTimeLoop,
+    retry_after: str | timedelta,
+    expected_s: float,
+    hold_max_s: float | None,
 ) -> None:
     """A retry begins when ``Retry-After`` says, in seconds or as a date of the wall clock."""
-    client = Client(service, loop, backoff_base_s=0.2)
+    client = Client(service, loop, backoff_base_s=0.2, retry_after_max_s=hold_max_s)
     call = client.call(Answer(503, retry_after=header(retry_after)), Answer())
 
     # Rounded, because a date has no fractions and the wall clock continues.
@@ -203,6 +208,127 @@ def test_retry_after_beyond_the_deadline_ends_the_call(
     )
 
     assert (response.status_code, loop.time()) == (503, 0)
+
+
+PUSHBACK = Answer(429, retry_after="10")
+
+
+def begun(client: Client) -> list[float]:
+    """Return when attempts began, in order."""
+    return sorted(time for call in client.transport.calls for time in call.begun)
+
+
+@pytest.mark.parametrize("own", [{}, {"method": "POST"}], ids=["GET", "POST"])
+@pytest.mark.parametrize("chosen", [{}, {"max_attempts": 1}, {"retry_statuses": ()}])
+def test_no_attempt_begins_before_the_time_named(
+    service: ServiceModules, loop: VirtualTimeLoop, chosen: dict[str, Any], own: dict[str, str]
+) -> None:
+    """100 calls wait 10 s, without a slot; one goes first, the others after its answer."""
+    client = Client(service, loop, max_connections=3, pool_timeout_s=60, **chosen)
+    client.end(client.begin(PUSHBACK, method="POST"))
+    calls = [client.begin(Answer(after_s=0.01), **own) for _ in range(100)]
+    loop.advance(5)
+    gauges = client.stack.gauges()
+    answers = client.end(*calls)
+
+    assert (gauges["held"], gauges["hold_s"], gauges["in_flight"]) == (100, 5, 0)
+    assert {answer.status_code for answer in answers} == {200}
+    _, first, *others = begun(client)
+    assert first >= 10
+    assert min(others) >= first + 0.01
+    assert len({round(time, 3) for time in others}) > 50
+
+
+def test_calls_that_wait_inside_are_held(service: ServiceModules, loop: VirtualTimeLoop) -> None:
+    """Calls that wait for a slot or in a back-off when the 429 arrives leave and wait, too."""
+    client = Client(service, loop, max_connections=2, pool_timeout_s=20, backoff_base_s=20)
+    calls = [
+        client.begin(Answer(503), Answer()),  # in its back-off until then
+        client.begin(Answer(429, after_s=0.001, retry_after="30"), method="POST"),
+        *(client.begin(Answer(), method="POST") for _ in range(5)),
+    ]
+    loop.advance(29)
+    early = begun(client)
+    client.end(*calls)
+
+    assert early == [0, 0]
+    assert len(begun(client)) == 2 + 1 + 5
+
+
+def test_calls_with_too_early_a_deadline_do_not_wait(
+    service: ServiceModules, loop: VirtualTimeLoop
+) -> None:
+    """They fail in the same instant, even while all slots are busy; others wait."""
+    client = Client(service, loop, max_connections=1, pool_timeout_s=60)
+    client.end(client.begin(PUSHBACK, method="POST"))
+    loop.advance(4)
+    short = client.begin(Answer(), extensions={"total_timeout_s": 6})
+    long = client.begin(Answer(), extensions={"total_timeout_s": 7})
+    loop.advance(0)
+
+    failure = short.exception()
+    assert type(failure).__name__ == "UpstreamBackingOff"
+    assert getattr(failure, "retry_after_s", None) == 6
+    assert not long.done()
+    assert [answer.status_code for answer in client.end(long)] == [200]
+
+
+def test_a_hold_is_never_shortened(service: ServiceModules, loop: VirtualTimeLoop) -> None:
+    """Answers to attempts in flight may extend a hold; neither a shorter one nor a 200 ends it."""
+    client = Client(service, loop)
+    later = [(1, 200, None), (2, 429, "30"), (3, 429, "1"), (4, 503, None), (40, 200, None)]
+    in_flight = [
+        client.begin(Answer(status, after_s=after_s, retry_after=named), method="POST")
+        for after_s, status, named in [(0.1, 429, "10"), *later]
+    ]
+    loop.advance(0.5)
+    held = client.begin(Answer())
+    client.end(held, *in_flight)
+
+    assert client.transport.calls[-1].begun[0] >= 32
+
+
+def test_hold_goes_on_while_the_first_attempt_is_rejected(
+    service: ServiceModules, loop: VirtualTimeLoop
+) -> None:
+    """As long as the upstream answers 429, it receives one attempt in each period it names."""
+    client = Client(service, loop, total_timeout_s=100, max_attempts=1)
+    client.end(*(client.begin(Answer(429, after_s=0.1, retry_after="10")) for _ in range(20)))
+    client.end(*(client.begin(Answer(429, after_s=0.1, retry_after="10")) for _ in range(5)))
+    gaps = [later - earlier for earlier, later in pairwise(begun(client)[19:])]
+
+    assert len(gaps) == 5
+    assert min(gaps) >= 10
+
+
+def test_first_attempt_without_an_answer(service: ServiceModules, loop: VirtualTimeLoop) -> None:
+    """A slow or broken first attempt delays the others by half a second, and so does the next."""
+    client = Client(service, loop, max_attempts=1)
+    client.end(client.begin(PUSHBACK))
+    client.end(*(client.begin(Answer(after_s=2)) for _ in range(50)))
+    _, *times = begun(client)
+    alone = [time for time in times if time < times[0] + 2]
+
+    assert 3 <= len(alone) <= 5
+    assert all(later - earlier >= 0.5 for earlier, later in pairwise(alone))
+    assert times[-1] < 13
+
+
+def test_holds_occupy_little_memory(service: ServiceModules, loop: VirtualTimeLoop) -> None:
+    """The default client remembers the holds of the thousand origins that answered last."""
+    client = Client(service, loop, name=None)
+    client.script(*[PUSHBACK] * 1200)
+    client.transport.max_attempts = 1200
+    for number in range(1200):
+        get = client.stack.client.post(f"http://host-{number}.invalid/0")
+        loop.run_until_complete(get)
+    held = [
+        loop.create_task(client.stack.client.post(f"http://host-{number}.invalid/0", timeout=1))
+        for number in (1199, 200, 199)
+    ]
+    loop.advance(0)
+
+    assert [task.done() for task in held] == [False, False, True]
 
 
 @pytest.mark.parametrize("healthy", [0, 1000], ids=["from the start", "after many good calls"])

@@ -33,13 +33,22 @@ from support.virtual_time import VirtualTimeLoop
 TIMES = st.sampled_from([0, 0.5, 1, 2, 4])
 # Longer than scripts, timeouts and the closing of abandoned streams take together.
 LONG_S = 500
-# For each way to make a call: method, headers, and whether it must not be repeated.
-REQUESTS: dict[str, tuple[str, dict[str, str], bool]] = {
-    "GET": ("GET", {}, False),
-    "POST": ("POST", {}, True),
-    "POST with a key": ("POST", {"Idempotency-Key": "1"}, False),
-    "PUT from a generator": ("PUT", {}, True),
-}
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a call is made, and whether it may be repeated."""
+
+    method: str = "GET"
+    has_key: bool = False
+    from_generator: bool = False
+    retry: bool | None = None
+
+    @property
+    def once(self) -> bool:
+        """Whether it must not be repeated after the upstream may have received it."""
+        safe = self.has_key or self.method != "POST" if self.retry is None else self.retry
+        return self.from_generator or not safe
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Arrive:
     """Make some calls."""
 
     calls: int
-    request: str
+    request: Request
     reader: str
     """How the caller treats the response."""
     pace_s: float
@@ -90,6 +99,8 @@ SETTINGS = st.fixed_dictionaries(
         "max_attempts": st.integers(1, 4),
         "backoff_base_s": st.sampled_from([0.5, 2]),
         "retry_budget": st.sampled_from([1, 0.2, 0]),
+        "retry_statuses": st.sampled_from([(429, 502, 503, 504), (429,), (404, 503), ()]),
+        "retry_after_max_s": st.sampled_from([None, 1, 8, 60]),
         "breaker_failure_ratio": st.sampled_from([None, 0.5, 1]),
         "breaker_min_calls": st.integers(1, 5),
         "breaker_open_s": st.sampled_from([2, 4]),
@@ -101,6 +112,8 @@ ANSWERS = st.one_of(
             Answer(),
             Answer(pauses_s=(0, 0, 0)),
             Answer(503),
+            Answer(429, retry_after="1"),
+            Answer(503, retry_after="4"),
             Answer("ConnectError"),
             Answer("RemoteProtocolError"),
         ]
@@ -109,7 +122,7 @@ ANSWERS = st.one_of(
         Answer,
         result=st.sampled_from([200, 404, 429, 503, *NEVER_SENT, *BROKEN, "LocalProtocolError"]),
         after_s=st.one_of(TIMES, st.just(100)),
-        retry_after=st.sampled_from([None, "0", "1", "9999", "soon"]),
+        retry_after=st.sampled_from([None, "0", "1", "4", "9999", "soon"]),
         pauses_s=st.lists(TIMES, max_size=3).map(tuple),
         breaks=st.booleans(),
     ),
@@ -117,7 +130,13 @@ ANSWERS = st.one_of(
 ARRIVALS = st.builds(
     Arrive,
     calls=st.integers(1, 4),
-    request=st.sampled_from(list(REQUESTS)),
+    request=st.builds(
+        Request,
+        method=st.sampled_from(["GET", "POST", "PUT"]),
+        has_key=st.booleans(),
+        from_generator=st.sampled_from([False, False, True]),
+        retry=st.sampled_from([None, None, True, False]),
+    ),
     reader=st.sampled_from(["reads", "streams", "stops", "fails", "abandons", "keeps"]),
     pace_s=TIMES,
     answers=st.lists(ANSWERS, min_size=1, max_size=3).map(tuple),
@@ -178,11 +197,17 @@ class Exploration:
         self._all_settings = service.settings.Settings(upstreams={"upstream": upstream})
         self.settings = self._all_settings.upstreams["upstream"]
         self.transport = ScriptedTransport(
-            service.httpx, chosen["max_connections"], chosen["max_attempts"], closing_s
+            service.httpx,
+            chosen["max_connections"],
+            chosen["max_attempts"],
+            chosen["retry_statuses"],
+            chosen["retry_after_max_s"],
+            closing_s,
         )
         self.stack = self.loop.run_until_complete(self._build())
         self.transport.breaker_state = lambda: str(self.gauge("breaker"))
         self.made: list[Made] = []
+        self.was_held = False
         self.kept: list[Any] = []
 
     async def _build(self) -> Any:
@@ -190,7 +215,7 @@ class Exploration:
 
     def gauge(self, name: str) -> int | str:
         """Return one of the gauges that ``/readyz`` reports."""
-        value: int | str = self.stack.gauges()[name]
+        value: int | str = self.stack.gauges().get(name, 0)
         return value
 
     def do(self, step: Step) -> None:
@@ -210,10 +235,11 @@ class Exploration:
         self.check_invariants()
 
     def make(
-        self, request: str, *answers: Answer, reader: str = "reads", pace_s: float = 0
+        self, request: Request, *answers: Answer, reader: str = "reads", pace_s: float = 0
     ) -> Made:
         """Begin a call; it takes its first step when the loop runs next."""
-        call = ScriptedCall(len(self.transport.calls), answers, once=REQUESTS[request][2])
+        call = ScriptedCall(len(self.transport.calls), answers, request.once)
+        call.never = request.retry is False
         self.transport.calls.append(call)
         task = self.loop.create_task(self._perform(call, request, reader, pace_s))
         made = Made(call, task, pace_s, streamed=reader != "reads")
@@ -222,13 +248,17 @@ class Exploration:
         return made
 
     async def _perform(
-        self, call: ScriptedCall, request: str, reader: str, pace_s: float
+        self, call: ScriptedCall, request: Request, reader: str, pace_s: float
     ) -> bytes | None:
         call.deadline = self.loop.time() + self.settings.total_timeout_s
-        method, headers, _ = REQUESTS[request]
-        content = one_piece() if request == "PUT from a generator" else None
         client = self.stack.client
-        built = client.build_request(method, f"/{call.number}", headers=headers, content=content)
+        built = client.build_request(
+            request.method,
+            f"/{call.number}",
+            headers={"Idempotency-Key": "1"} if request.has_key else {},
+            content=one_piece() if request.from_generator else None,
+            extensions={"retry": request.retry},
+        )
         response = await client.send(built, stream=reader != "reads")
         if reader == "reads":
             whole: bytes = response.content
@@ -264,6 +294,7 @@ class Exploration:
     def check_invariants(self) -> None:
         """Check the promises that apply at every moment."""
         in_flight, waiting = self.gauge("in_flight"), self.gauge("waiting")
+        self.was_held |= self.gauge("held") != 0
         assert self.transport.broken_promises == []
         assert self.unhandled == []
         assert self.transport.in_flight <= int(in_flight) <= self.settings.max_connections
@@ -282,7 +313,8 @@ class Exploration:
         begun = [made.call.number for made in self.made if made.call.deadline < math.inf]
         assert sorted(self.service.logged) == begun
         assert self.transport.in_flight == 0
-        assert (self.gauge("in_flight"), self.gauge("waiting")) == (0, 0)
+        for gauge in ("in_flight", "waiting", "held"):
+            assert self.gauge(gauge) == 0
 
     def check_end(self, made: Made) -> None:
         cancelled = made.cancelled_at is not None
@@ -303,11 +335,11 @@ class Exploration:
     def check_recovery(self) -> None:
         """Check that with a healthy upstream every slot works, after a single probe."""
         self.loop.advance(self.settings.breaker_open_s)
-        probe = self.make("GET", Answer())
+        probe = self.make(Request(), Answer())
         self.loop.advance(0)
         probe.task.result()
         calls = [
-            self.make("GET", Answer(after_s=0.5)) for _ in range(self.settings.max_connections)
+            self.make(Request(), Answer(after_s=0.5)) for _ in range(self.settings.max_connections)
         ]
         self.loop.advance(0.25)
         assert self.transport.in_flight == self.settings.max_connections
@@ -320,14 +352,14 @@ class Exploration:
         self.loop.advance(self.settings.breaker_window_s + 1)
         before = self.transport.attempts
         for _ in range(self.settings.breaker_min_calls + 1):
-            rejected = self.make("POST", Answer("ReadError"))
+            rejected = self.make(Request("POST"), Answer("ReadError"))
             self.loop.advance(0)
         assert isinstance(rejected.task.exception(), self.service.circuit_breaker.CircuitOpen)
         assert self.transport.attempts == before + self.settings.breaker_min_calls
         self.loop.advance(self.settings.breaker_open_s)
         states = []
         for answer in (Answer(), Answer("ReadError")):
-            self.make("POST", answer)
+            self.make(Request("POST"), answer)
             self.loop.advance(0)
             states.append(self.gauge("breaker"))
         # A closed breaker has forgotten the failures that opened it.
@@ -338,6 +370,7 @@ class Exploration:
         ended = [made.task for made in self.made if not made.task.cancelled()]
         reached = {type(task.exception()).__name__ for task in ended if task.exception()}
         reached |= {"cancelled" for made in self.made if made.task.cancelled()}
+        reached |= {"held"} if self.was_held else set()
         reached |= {"retried" for made in self.made if made.call.attempts > 1}
         for name in sorted(reached):
             event(name)

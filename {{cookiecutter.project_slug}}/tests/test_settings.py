@@ -53,6 +53,23 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "k3y" not in repr(settings)
 
 
+{% if "retry" in cookiecutter.features %}
+@pytest.mark.parametrize(
+    ("value", "statuses"),
+    [("429, 503", (429, 503)), ("[429]", (429,)), ("500", (500,)), ("none", ())],
+)
+def test_statuses(monkeypatch: pytest.MonkeyPatch, value: str, statuses: tuple[int, ...]) -> None:
+    """RETRY_STATUSES is a list separated by commas, or JSON, or none; an upstream can have its own."""
+    monkeypatch.setenv("APP_HTTP__RETRY_STATUSES", "504")
+    monkeypatch.setenv("APP_UPSTREAMS__OTHER__BASE_URL", "http://other.example")
+    monkeypatch.setenv("APP_UPSTREAMS__OTHER__RETRY_STATUSES", value)
+    settings = Settings()
+
+    assert settings.http.retry_statuses == (504,)
+    assert settings.upstreams["other"].retry_statuses == statuses
+
+
+{% endif %}
 def test_environment_takes_precedence_over_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
     """``.env`` sets what the environment leaves unset."""
     Path(".env").write_text("APP_PORT=1\nAPP_HOST=0.0.0.0\nUNRELATED=1\n", encoding="utf-8")
@@ -105,6 +122,11 @@ def test_unknown_variables_are_one_warning(
         ("APP_UPSTREAMS__OTHER__BEARER_TOKEN", "s3cret\n"),
         ("APP_UPSTREAMS__OTHER__BEARER_TOKEN", "s3crét"),
         ("APP_HTTP", "s3cret"),
+{% if "retry" in cookiecutter.features %}
+        ("APP_HTTP__RETRY_STATUSES", "429,s3cret"),
+        ("APP_HTTP__RETRY_STATUSES", "429,200"),
+        ("APP_UPSTREAMS__OTHER__RETRY_STATUSES", "[429"),
+{% endif %}
     ],
 )
 def test_invalid_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
