@@ -1,4 +1,4 @@
-"""A rate limit that processes share in a real Redis, which may go away and come back."""
+"""Limits that processes share in a real Redis, which may go away and come back."""
 
 import asyncio
 import contextlib
@@ -44,10 +44,10 @@ class Pair:
         self._next = itertools.cycle(processes)
         self._caller = caller
 
-    async def call(self) -> httpx.Response:
+    async def call(self, path: str = "") -> httpx.Response:
         port = next(self._next).port
         url = f"http://{HOST}:{port}/external"
-        return await self._caller.get(url, params={"url": self.upstream.url})
+        return await self._caller.get(url, params={"url": self.upstream.url + path})
 
     def logged(self, message: str) -> list[int]:
         """How often each process has logged the message."""
@@ -277,3 +277,65 @@ async def test_each_client_has_its_own_limit(limited: Generated, redis: Redis) -
 
     assert statuses == [200] * 3
     assert len(redis.ask("keys", "my_service:*")) == 3
+
+
+HOLD = "/status/429?retry-after=60"
+SINGLE = {"http__max_attempts": 1}
+
+
+@pytest.mark.parametrize("limit", ["none", "1000/minute"])
+async def test_processes_share_a_hold(limited: Generated, redis: Redis, limit: str) -> None:
+    """After a 429 to one process, none calls before the time named; the key expires then."""
+    async with pair_of(limited, redis.url, limit, **SINGLE) as pair:
+        answers = [await pair.call(HOLD)]
+        [key] = redis.ask("keys", "my_service:pushback:*")
+        [left_ms] = redis.ask("pttl", key)
+        answers += await asyncio.gather(*(pair.call() for _ in range(20)))
+
+        assert Counter(answer.status_code for answer in answers) == Counter({200: 1, 503: 20})
+        assert key == f"my_service:pushback:up:{pair.upstream.url}"
+        assert 50_000 < int(left_ms) <= 60_000
+        assert len(pair.upstream.seen) == 1
+
+
+async def test_calls_of_all_processes_wait_for_the_end_of_a_hold(
+    limited: Generated, redis: Redis
+) -> None:
+    """Calls that can wait are sent by both processes after the hold, and succeed."""
+    async with pair_of(limited, redis.url, "none", **SINGLE) as pair:
+        started = time.monotonic()
+        await pair.call("/status/503?retry-after=1")
+        calls = [asyncio.create_task(pair.call()) for _ in range(20)]
+        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        waited_s = time.monotonic() - started
+        answers = await asyncio.gather(*calls)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert waited_s >= 1
+
+
+async def test_without_redis_each_process_keeps_its_own_hold(
+    limited: Generated, redis: Redis
+) -> None:
+    """When Redis is lost, the process that received the 429 holds on; no call is lost."""
+    async with pair_of(limited, redis.url, "none", **SINGLE) as pair:
+        await pair.call(HOLD)
+        redis.kill()
+        answers = [await pair.call() for _ in range(8)]
+
+    assert [answer.status_code for answer in answers] == [200, 503] * 4
+
+
+async def test_a_hold_ends_if_the_clock_of_redis_is_set_back(
+    limited: Generated, redis: Redis
+) -> None:
+    """A key that lives longer than RETRY_AFTER_MAX_S is ignored, and replaced by the next 429."""
+    async with pair_of(limited, redis.url, "none", **SINGLE) as pair:
+        key = f"my_service:pushback:up:{pair.upstream.url}"
+        redis.ask("set", key, "0", "ex", "3600")
+        answers = [await pair.call() for _ in range(2)]
+        answers += [await pair.call(HOLD), await pair.call()]
+        [left_s] = redis.ask("ttl", key)
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 503]
+    assert int(left_s) <= 60
