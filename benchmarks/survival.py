@@ -146,6 +146,16 @@ async def storm(stage: Stage) -> Verdict:
     return len(stage.a.seen) < 300, count(len(stage.a.seen), "request")
 
 
+async def pushback(stage: Stage) -> Verdict:
+    """A 429 with `Retry-After: 2`, then 100 calls: none is sent in the next 1.5 s, all get a 200"""
+    await stage.caller.post("/order", params={"url": f"{stage.a.url}/status/429?retry-after=2"})
+    calls = [asyncio.create_task(stage.status(stage.a.url)) for _ in range(100)]
+    await asyncio.sleep(1.5)
+    early = len(stage.a.seen) - 1
+    answered = (await asyncio.gather(*calls)).count("200")
+    return early == 0 and answered == 100, f"{early} sent, {answered} of 100 answered"
+
+
 async def dead_upstream(stage: Stage) -> Verdict:
     """100 sequential calls to an upstream that drops them all: the service soon stops calling it"""
     for _ in range(100):
@@ -276,6 +286,7 @@ SCENARIOS: list[Scenario] = [
     odd_charset,
     cut_order,
     storm,
+    pushback,
     dead_upstream,
     crowd,
     neighbour,

@@ -177,6 +177,7 @@ def test_one_trace_arrives_at_the_receiver(
         "http.client.request.duration",
         "http.client.active_requests",
         "http.client.waiting_requests",
+        "http.client.held_requests",
         "http.client.open_connections",
         "http.client.breaker.state",
     }

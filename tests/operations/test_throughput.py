@@ -13,11 +13,13 @@ BENCHMARKS = ROOT / "benchmarks"
 LAYERS = [
     "ResponseLimit",
     "AttemptTimeout",
+    "Pushback",
     "RateLimit",
     "CircuitBreaker",
     "Retry",
     "Deadline",
     "ConcurrencyLimit",
+    "PushbackGate",
     "OriginGuard",
     "Telemetry",
     "CallLog",

@@ -9,9 +9,14 @@ from answers.features import FEATURES
 from support.rendering import EVERYTHING, Bake, Project
 
 PACKAGE = "src/my_service"
-# For each feature: the files that only exist with it. Those of rate_limit and cache share a Redis.
+# For each feature: the files that only exist with it. Those of rate_limit and cache share a Redis,
+# which retry uses if it is there.
 FILES = {
-    "retry": {"http_client/layers/retry.py"},
+    "retry": {
+        "http_client/layers/pushback.py",
+        "http_client/layers/retry.py",
+        "http_client/layers/shared_pushback.py",
+    },
     "circuit_breaker": {"http_client/layers/circuit_breaker.py"},
     "rate_limit": {
         "http_client/layers/rate_limit.py",
@@ -23,7 +28,7 @@ FILES = {
 }
 # Words that only a project with the feature contains, except where they are terms of HTTP itself.
 WORDS = {
-    "retry": r"\bretr(y|ies|ied|ying)\b(?!.after)|back.?off|MAX_ATTEMPTS",
+    "retry": r"\bretr(y|ies|ied|ying)\b(?!.after)|back(ing)?.?off|push.?back|MAX_ATTEMPTS",
     "circuit_breaker": r"breaker|circuit",
     "rate_limit": r"rate.?limit",
     "oauth2": r"oauth|access.?token|token.?endpoint",

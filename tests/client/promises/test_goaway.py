@@ -101,9 +101,10 @@ async def test_goaway_loses_no_call(shop: Shop) -> None:
     assert len(shop.upstream.seen) == 2 * CALLS
 
 
-async def test_goaway_repeats_no_streamed_request(shop: Shop) -> None:
-    """A streamed request that GOAWAY rejects fails, because its body is gone."""
-    statuses = await asyncio.gather(*(shop.order("/", streamed=True) for _ in range(CALLS)))
+@pytest.mark.parametrize("how", ["streamed", "once"])
+async def test_goaway_repeats_no_streamed_request(shop: Shop, how: str) -> None:
+    """A request that GOAWAY rejects fails if its body is gone, or its caller wants no repeat."""
+    statuses = await asyncio.gather(*(shop.order("/", **{how: True}) for _ in range(CALLS)))
 
     assert set(statuses) == {200, 502}
     assert [order.body for order in shop.upstream.seen] == [b"order"] * statuses.count(200)

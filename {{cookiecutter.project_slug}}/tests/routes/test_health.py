@@ -16,10 +16,6 @@ async def test_ready(service: httpx.AsyncClient) -> None:
     assert (live.status_code, ready.status_code) == (200, 200)
     assert ready.json()["status"] == "ready"
     assert ready.json()["upstreams"]["up"] == {
-{% if "retry" in cookiecutter.features %}
-        "held": 0,
-        "hold_s": 0,
-{% endif %}
         "in_flight": 0,
         "waiting": 0,
 {% if "circuit_breaker" in cookiecutter.features %}

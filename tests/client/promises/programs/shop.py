@@ -16,10 +16,13 @@ app = create_app()
 
 
 @app.post("/orders")
-async def order(shop: Shop, path: str, key: str | None = None, streamed: bool = False) -> int:
+async def order(
+    shop: Shop, path: str, key: str | None = None, streamed: bool = False, once: bool = False
+) -> int:
     headers = {} if key is None else {"Idempotency-Key": key}
     content = pieces() if streamed else b"order"
-    return (await shop.post(path, content=content, headers=headers)).status_code
+    own = {"retry": False} if once else {}
+    return (await shop.post(path, content=content, headers=headers, extensions=own)).status_code
 
 
 async def pieces() -> AsyncGenerator[bytes]:
