@@ -88,9 +88,9 @@ class ScriptedTransport:
             await attempt.close(0)
             raise getattr(self.httpx, answer.result)("as the script says")
         call.status = answer.result
-        named_s = int(answer.retry_after or 0) if answer.retry_after != "soon" else 0
-        if answer.result in {429, 503} and self.hold_max_s:
-            ends = asyncio.get_running_loop().time() + min(named_s, self.hold_max_s)
+        named = answer.retry_after or ""
+        if answer.result in {429, 503} and self.hold_max_s and named.isdecimal():
+            ends = asyncio.get_running_loop().time() + min(int(named), self.hold_max_s)
             self.held_until = max(self.held_until, ends)
         headers = {"Retry-After": answer.retry_after} if answer.retry_after else {}
         body = _body_class(self.httpx)(attempt, answer)
