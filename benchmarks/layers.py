@@ -90,7 +90,7 @@ async def measure(upstream: str, log: Path, arguments: argparse.Namespace) -> di
                 "aiohttp alone": call_by_aiohttp,
                 "httpx.AsyncClient on the transport": lambda: bare.get(f"{upstream}/small"),
             }
-            whole = build("nginx", settings, transport)
+            whole = build("nginx", settings, lambda _: transport)
             layers, feature_of = layers_of(whole), find_features()
             names = [type(layer).__name__ for layer in layers]
             features = {
@@ -100,7 +100,7 @@ async def measure(upstream: str, log: Path, arguments: argparse.Namespace) -> di
             }
             innermost = f"the client with CallScope and {names[-1]}"
             for position, name in reversed(list(enumerate(names))):
-                stack = build("nginx", settings, transport)
+                stack = build("nginx", settings, lambda _: transport)
                 scope_of(stack).inner = layers_of(stack)[position]
                 calls[innermost if name == names[-1] else name] = with_path(stack.client.get)
             costs, added = await costs_of(calls | requests(), arguments.rounds, arguments.calls)

@@ -68,7 +68,7 @@ class Client:
     async def _build(
         self, service: ServiceModules, name: str | None, settings: Any, transport: Any
     ) -> Any:
-        return service.pipeline.build(name, settings, transport)
+        return service.pipeline.build(name, settings, lambda _: transport)
 
     @property
     def breaker(self) -> str:

@@ -211,7 +211,7 @@ class Exploration:
         self.kept: list[Any] = []
 
     async def _build(self) -> Any:
-        return self.service.pipeline.build("upstream", self._all_settings, self.transport)
+        return self.service.pipeline.build("upstream", self._all_settings, lambda _: self.transport)
 
     def gauge(self, name: str) -> int | str:
         """Return one of the gauges that ``/readyz`` reports."""

@@ -23,6 +23,10 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+{% if "oauth2" in cookiecutter.features %}
+    ValidationInfo,
+    field_validator,
+{% endif %}
     model_validator,
 )
 from pydantic_settings import (
@@ -110,6 +114,14 @@ def _check_base_url(url: AnyHttpUrl) -> AnyHttpUrl:
     return url
 
 
+{% if "oauth2" in cookiecutter.features %}
+def _check_token_url(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.username or url.password or "#" in str(url):
+        raise ValueError("must not contain a user, password or fragment")
+    return url
+
+
+{% endif %}
 def _split(values: object) -> object:
     if not isinstance(values, str):
         return () if values is None else values
@@ -210,6 +222,39 @@ class UpstreamSettings(HTTPSettings):
     """Sent as ``Authorization: Bearer …``, to this upstream only."""
     headers: dict[HeaderName, HeaderValue] = {}
     """Sent with every call, to this upstream only; the values are secret."""
+{% if "oauth2" in cookiecutter.features %}
+
+    oauth2_token_url: Annotated[AnyHttpUrl, AfterValidator(_check_token_url)] | None = None
+    """Where to request access tokens for this upstream, by the grant client_credentials."""
+    oauth2_client_id: Annotated[str, Field(min_length=1)] | None = Field(
+        None, validate_default=True
+    )
+    """This service's name at the token endpoint."""
+    oauth2_client_secret: Annotated[SecretStr, Field(min_length=1)] | None = Field(
+        None, validate_default=True
+    )
+    """Sent to the token endpoint only."""
+    oauth2_scope: str | None = None
+    """Scopes to request, separated by spaces; without it, the token endpoint decides."""
+    oauth2_audience: str | None = None
+    """The API that the token is for, if the token endpoint needs it, as Auth0's does."""
+
+    @field_validator("oauth2_token_url")
+    @classmethod
+    def _check_no_other_token(cls, url: AnyHttpUrl | None, info: ValidationInfo) -> Any:
+        names = {name.lower() for name in info.data.get("headers", {})}
+        if url and (info.data.get("bearer_token") or "authorization" in names):
+            raise ValueError("cannot be combined with BEARER_TOKEN or an Authorization in HEADERS")
+        return url
+
+    @field_validator("oauth2_client_id", "oauth2_client_secret")
+    @classmethod
+    def _check_complete(cls, value: object, info: ValidationInfo) -> Any:
+        url = info.data.get("oauth2_token_url", ...)  # missing if it is invalid
+        if url is not ... and (url is None) != (value is None):
+            raise ValueError("must be set together with OAUTH2_TOKEN_URL")
+        return value
+{% endif %}
 
 
 class Settings(BaseSettings):

@@ -11,7 +11,7 @@ from ..upstream import Upstream
 def names_of(name: str | None, **http: Any) -> list[str]:
     """Return the names of the layers of a client with these settings."""
     settings = settings_for(Upstream(url="http://up.example"), **http)
-    stack = build(name, settings, httpx.AsyncHTTPTransport())
+    stack = build(name, settings, lambda _: httpx.AsyncHTTPTransport())
     return [type(layer).__name__ for layer in layers_of(stack)]
 
 

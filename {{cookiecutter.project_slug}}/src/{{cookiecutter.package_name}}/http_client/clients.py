@@ -108,12 +108,11 @@ async def _open(
     shared: SharedState | None = None,
 {% endif %}
 ) -> AsyncGenerator[ClientStack]:
-    http = settings.upstreams[name] if name else settings.http
-    pool = Replacement(transport(http)) if transport else PoolTransport(http)
+    new_pool = (lambda http: Replacement(transport(http))) if transport else PoolTransport
 {% if cookiecutter.__shared_state %}
-    stack = build(name, settings, pool, shared)
+    stack = build(name, settings, new_pool, shared)
 {% else %}
-    stack = build(name, settings, pool)
+    stack = build(name, settings, new_pool)
 {% endif %}
     fields = {"upstream": name or "default", "client_id": id(stack.client)}
     try:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import {{ cookiecutter.__httpx }}
 
@@ -22,7 +22,7 @@ class Rejected(httpx.TransportError):
     A later call may succeed after ``retry_after_s`` seconds.
     """
 
-    problem: ClassVar[ProblemType]
+    problem: ProblemType
 
     # A default, because pickle and copy pass exceptions only their message.
     def __init__(self, message: str, retry_after_s: float = 0) -> None:

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import {{ cookiecutter.__httpx }}
+{% if "oauth2" in cookiecutter.features %}
+from pydantic import AnyHttpUrl
+{% endif %}
 
-from ..settings import Settings, UpstreamSettings
+from ..settings import HTTPSettings, Settings, UpstreamSettings
+{% if "oauth2" in cookiecutter.features %}
+from .auth.oauth2 import OAuth2
+{% endif %}
 from .client import ManagedClient
 from .layers.base import Layer
 from .layers.call_log import CallLog
@@ -38,6 +44,8 @@ from .layers.timeouts import AttemptTimeout, Deadline
 from .shared_state import SharedState
 {% endif %}
 
+NewPool = Callable[[HTTPSettings], httpx.AsyncBaseTransport]
+
 
 @dataclass(frozen=True)
 class ClientStack:
@@ -52,12 +60,12 @@ class ClientStack:
 def build(
     name: str | None,
     settings: Settings,
-    transport: httpx.AsyncBaseTransport,
+    new_pool: NewPool,
 {% if cookiecutter.__shared_state %}
     shared: SharedState | None = None,
 {% endif %}
 ) -> ClientStack:
-    """Build a client on a connection pool; the default one has no name."""
+    """Build a client on a new connection pool; the default one has no name."""
     http = settings.upstreams[name] if name else settings.http
     base_url = httpx.URL(str(http.base_url)) if isinstance(http, UpstreamSettings) else None
 {% if "retry" in cookiecutter.features %}
@@ -76,6 +84,9 @@ def build(
 {% endif %}
         ConcurrencyLimit(http.max_connections, http.pool_timeout_s),
         Deadline(),
+{% if "oauth2" in cookiecutter.features %}
+        _oauth2(name, settings, new_pool),
+{% endif %}
 {% if "retry" in cookiecutter.features %}
         Retry(http, pushback),
 {% endif %}
@@ -94,7 +105,7 @@ def build(
 {% endif %}
         AttemptTimeout(http) if http.attempt_timeout_s else None,
         ResponseLimit(http.max_response_bytes),
-        Send(transport),
+        Send(new_pool(http)),
     ]
     chain = [layer for layer in layers if layer]
     for outer, inner in pairwise(chain):
@@ -102,3 +113,25 @@ def build(
     scope = CallScope(name, chain[0])
     client = ManagedClient(name, http, scope)
     return ClientStack(client, scope, base_url, chain[0].gauges)
+{% if "oauth2" in cookiecutter.features %}
+
+
+def _oauth2(name: str | None, settings: Settings, new_pool: NewPool) -> OAuth2 | None:
+    """Build the layer, and a client of the token endpoint, if the upstream has one."""
+    upstream = settings.upstreams.get(name or "")
+    if upstream is None or upstream.oauth2_token_url is None:
+        return None
+    origin = httpx.URL(str(upstream.oauth2_token_url)).copy_with(raw_path=b"/")
+    own = {
+        "base_url": AnyHttpUrl(str(origin)),
+        "headers": {},
+        "oauth2_token_url": None,
+{% if "rate_limit" in cookiecutter.features %}
+        "rate_limit": None,
+{% endif %}
+    }
+    own_name = f"{name}.token"  # no upstream's name contains a dot
+    endpoint = {own_name: upstream.model_copy(update=own)}
+    client = build(own_name, settings.model_copy(update={"upstreams": endpoint}), new_pool).client
+    return OAuth2(upstream, client)
+{% endif %}

@@ -7,7 +7,7 @@ from {{ cookiecutter.package_name }}.http_client.auth import AUTH
 from {{ cookiecutter.package_name }}.http_client.clients import open_clients
 from {{ cookiecutter.package_name }}.settings import Settings, UpstreamSettings
 
-from ..upstream import Upstream
+from ...upstream import Upstream
 
 
 class Numbered(httpx.Auth):
