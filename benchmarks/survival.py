@@ -22,6 +22,7 @@ from machine import rendered
 
 from support.generated import misbehaving_upstream
 from support.loopback import HOST
+from support.protected import protected
 from support.service import Service
 
 CONTENDERS = Path(__file__).with_name("contenders")
@@ -33,12 +34,13 @@ SLOTS = 100
 
 @dataclass
 class Stage:
-    """One service, two upstreams that it may call, and one that it must not call."""
+    """One service, upstreams that it may call, one with access tokens, and one that it must not."""
 
     service: Service
     caller: httpx.AsyncClient
     a: Any
     b: Any
+    protected: Any
     stranger: Any
 
     async def get(self, url: str, path: str = "/external", **params: float) -> httpx.Response:
@@ -216,6 +218,25 @@ async def foreign_url(stage: Stage) -> Verdict:
     return not stage.stranger.seen, f"{status}, {'sent' if stage.stranger.seen else 'not sent'}"
 
 
+async def first_tokens(stage: Stage) -> Verdict:
+    """100 concurrent first calls to an API with OAuth2 access tokens: they request one token"""
+    statuses = [stage.status(stage.protected.url, "/protected") for _ in range(100)]
+    succeeded = (await asyncio.gather(*statuses)).count("200")
+    issued = stage.protected.issued
+    return (issued, succeeded) == (1, 100), f"{count(issued, 'request')}, {succeeded} succeed"
+
+
+async def revoked_token(stage: Stage) -> Verdict:
+    """An API revokes the access token during 100 calls: all of them succeed"""
+    statuses = []
+    for number in range(10):
+        if number == 5:
+            stage.protected.valid.clear()
+        calls = (stage.status(stage.protected.url, "/protected") for _ in range(10))
+        statuses += await asyncio.gather(*calls)
+    return statuses == ["200"] * 100, f"{statuses.count('200')} succeed"
+
+
 async def cancellations(stage: Stage) -> Verdict:
     """1000 calls are cancelled at every phase: then 100 concurrent calls reach the upstream"""
     for start in range(0, 1000, 50):
@@ -294,6 +315,8 @@ SCENARIOS: list[Scenario] = [
     secrets,
     redirect,
     foreign_url,
+    first_tokens,
+    revoked_token,
     cancellations,
     unclosed,
     leaving,
@@ -308,7 +331,8 @@ def count(number: int, thing: str) -> str:
 @asynccontextmanager
 async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
-        a, b, stranger = [await stack.enter_async_context(upstream()) for _ in range(3)]
+        kinds = (upstream, upstream, protected(upstream), upstream)
+        a, b, c, stranger = [await stack.enter_async_context(kind()) for kind in kinds]
         service = Service(
             [sys.executable, CONTENDERS / f"{contender}.py"],
             project,
@@ -318,6 +342,10 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             APP_HTTP__STREAM_TIMEOUT_S="5",
             APP_UPSTREAMS__A__BASE_URL=a.url,
             APP_UPSTREAMS__B__BASE_URL=b.url,
+            APP_UPSTREAMS__C__BASE_URL=c.url,
+            APP_UPSTREAMS__C__OAUTH2_TOKEN_URL=f"{c.url}/token",
+            APP_UPSTREAMS__C__OAUTH2_CLIENT_ID="survivor",
+            APP_UPSTREAMS__C__OAUTH2_CLIENT_SECRET=SECRET,
         )
         await asyncio.to_thread(service.__enter__)
         stack.push(service)
@@ -328,7 +356,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
         await stack.enter_async_context(caller)
-        yield Stage(service, caller, a, b, stranger)
+        yield Stage(service, caller, a, b, c, stranger)
 
 
 async def verdict(project: Path, upstream: Any, contender: str, scenario: Scenario) -> Verdict:
@@ -342,7 +370,8 @@ def cell(survived: bool, observed: str) -> str:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        project = rendered(Path(directory), upstreams="")
+        features = "retry, circuit_breaker, oauth2"
+        project = rendered(Path(directory), upstreams="", features=features)
         upstream = misbehaving_upstream(project)
         survived = Counter[str]()
         contenders = ("plain", "generated")

@@ -2,13 +2,14 @@
 
 import logging
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
 import httpx
 import uvicorn
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 from handlers import handlers
 
@@ -27,6 +28,8 @@ def shared(request: Request) -> httpx.AsyncClient:
 Client = Annotated[httpx.AsyncClient, Depends(shared)]
 
 app = FastAPI(lifespan=lifespan)
+PREFIX = "APP_UPSTREAMS__C__OAUTH2_"
+SETTINGS = {name.removeprefix(PREFIX): value for name, value in os.environ.items()}
 
 
 @app.get("/livez")
@@ -48,6 +51,22 @@ async def stream(url: str, client: Client) -> StreamingResponse:
                 yield chunk
 
     return StreamingResponse(chunks())
+
+
+token = ""
+expires_at = 0.0
+
+
+@app.get("/protected")
+async def protected(url: str, client: Client, response: Response) -> None:
+    global token, expires_at
+    if time.monotonic() >= expires_at:
+        credentials = (SETTINGS["CLIENT_ID"], SETTINGS["CLIENT_SECRET"])
+        data = {"grant_type": "client_credentials"}
+        answer = (await client.post(SETTINGS["TOKEN_URL"], data=data, auth=credentials)).json()
+        token, expires_at = answer["access_token"], time.monotonic() + answer["expires_in"] - 30
+    called = await client.get(url, headers={"Authorization": f"Bearer {token}"})
+    response.status_code = called.status_code
 
 
 app.include_router(handlers(shared))
