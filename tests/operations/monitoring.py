@@ -18,7 +18,7 @@ from support.service import Service
 DASHBOARD = "monitoring/dashboard.json"
 ALERTS = "monitoring/alerts.yaml"
 
-EVERY_FEATURE = "retry, circuit_breaker, rate_limit, workers"
+EVERY_FEATURE = "retry, circuit_breaker, rate_limit, oauth2, workers"
 # Those that change a panel or an alert, apart and together; the others change only texts.
 FEATURES = ("", "retry", "circuit_breaker", "retry, circuit_breaker", EVERY_FEATURE)
 

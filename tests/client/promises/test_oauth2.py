@@ -67,6 +67,13 @@ def test_a_thousand_cancellations(protected: Generated, loop: str) -> None:
     }
 
 
+def test_the_caller_who_fetches_the_token_disconnects(protected: Generated) -> None:
+    """The token request ends with no caller, and the others get the token."""
+    report = observe(protected, "leaving")
+
+    assert report["leaving"] == {"other": [200], "requests": 1, "request ids": [False]}
+
+
 def test_every_fault_of_the_token_endpoint(protected: Generated) -> None:
     """Without a token nothing is sent; the exception names the endpoint. Its breaker is its own."""
     report = observe(protected, "faults", "breaker")

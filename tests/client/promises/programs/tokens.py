@@ -23,6 +23,7 @@ import httpx
 import trustme
 import uvloop
 from fastapi.responses import StreamingResponse
+from leaving import run, send
 from my_service.app import create_app
 from my_service.http_client.clients import Clients, open_clients
 from my_service.log import JsonFormatter, configure
@@ -412,6 +413,29 @@ async def service() -> object:
             "reason": [line for line in OBSERVED if "(invalid_client)" in line] != [],
             "requests": len(endpoint.seen),
         }
+
+
+async def leaving() -> object:
+    """The caller whose request fetched the token disconnects; another one waits for the token."""
+    async with Endpoint() as endpoint, Protected(endpoint) as upstream:
+        endpoint.gate.clear()
+        app, statuses = create_app(settings_of(upstream)), []
+
+        async def use(port: int) -> None:
+            url = f"http://127.0.0.1:{port}/external"
+            first = await send(port, "GET /external")
+            await endpoint.wait_for_calls()
+            async with httpx.AsyncClient(timeout=20) as caller:
+                other = asyncio.create_task(caller.get(url))
+                await asyncio.sleep(0.5)
+                first.close()
+                await until(lambda: any('"status":499' in line for line in OBSERVED))
+                endpoint.gate.set()
+                statuses.append((await other).json()["status"])
+
+        await run("h11", app, use)
+        own_ids = ["x-request-id" in request.headers for request in endpoint.seen]
+        return {"other": statuses, "requests": len(endpoint.seen), "request ids": own_ids}
 
 
 async def replaced() -> object:
