@@ -79,7 +79,7 @@ def test_every_fault_of_the_token_endpoint(protected: Generated) -> None:
     report = observe(protected, "faults", "breaker")
     found = report["faults"].pop("found")
 
-    assert len(found) == 25
+    assert len(found) == 26
     assert found == {
         path: ["TokenUnavailable", 504 if path in SLOW else 502, True, True] for path in found
     }

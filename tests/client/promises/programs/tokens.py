@@ -41,6 +41,7 @@ JSON = {
     "injected": json.dumps({"access_token": f"{SECRET}\r\nX: y", "token_type": "Bearer"}),
     "non-ascii": json.dumps({"access_token": f"{SECRET}é", "token_type": "Bearer"}),
     "number": '{"access_token": 7, "token_type": "Bearer"}',
+    "huge": json.dumps({"access_token": SECRET, "padding": "x" * 2_000_000}),
     "mac": json.dumps({"access_token": SECRET, "token_type": "mac"}),
 }
 ODD_LIFETIMES: list[object] = [None, True, -1, 0, "soon", 1e400, 10**300, [], "7200", 7200.5]
