@@ -127,12 +127,13 @@ def test_free_text_stays_out(bake: Bake) -> None:
 def test_no_file_names_an_absent_feature(bake: Bake, ci: str) -> None:
     """Without features, no file for operations has a word of one."""
     words = "retr[iy]|breaker|circuit|half-open|rate.?limit|redis|shared.state|oauth|worker"
+    line = rf"(?i).*(?:{words}).*"
     operations = ("deploy/", "monitoring/", ".git", ".pre-commit", "renovate", *CONTAINER)
     project = bake(**EVERYTHING | {"features": "", "ci": ci})
     files = sorted(name for name in project.files() if name.startswith(operations))
 
     assert len(files) >= len(CONTAINER | KUBERNETES) + 2
-    assert [line for name in files for line in re.findall(rf"(?i).*(?:{words}).*", project.read(name))] == []
+    assert [found for name in files for found in re.findall(line, project.read(name))] == []
 
 
 # --- Container ------------------------------------------------------------------------------

@@ -93,6 +93,10 @@ class Protected(Upstream):
         self, request: ReceivedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in self.endpoint.valid and request.target == "/endless":
+            writer.write(b"HTTP/1.1 401 X\r\n\r\nno valid")
+            await reader.read()  # returns when the caller leaves
+            return False
         if token not in self.endpoint.valid:
             return respond(writer, 401, b"no valid token")
         return await super()._answer(request, reader, writer)
@@ -192,7 +196,7 @@ async def failing_ahead() -> object:
 
 async def rejected() -> object:
     """100 concurrent POSTs get a 401: one renewal, and each is repeated once."""
-    async with Endpoint() as endpoint, opened(endpoint) as (_, clients):
+    async with Endpoint() as endpoint, opened(endpoint) as (upstream, clients):
         client = clients.upstreams["up"].client
         await client.get("/")
         endpoint.valid.clear()
@@ -200,10 +204,14 @@ async def rejected() -> object:
         statuses = Counter([(await call).status_code for call in calls])
         issued = endpoint.issued
         endpoint.valid.clear()
+        async with client.stream("GET", "/endless") as endless:
+            await until(lambda: upstream.in_flight == 1)  # the 401 was left
+        endpoint.valid.clear()
         forbidden = await client.get("/", extensions={"retry": False})
         after = await client.get("/")
         codes = [forbidden.status_code, after.status_code]
-        return {"statuses": statuses, "tokens": issued, "no repeat": codes}
+        codes.append(endless.status_code)
+        return {"statuses": statuses, "tokens": issued, "no repeat": codes[:2], "endless": codes[2]}
 
 
 async def broken_renewal() -> object:
