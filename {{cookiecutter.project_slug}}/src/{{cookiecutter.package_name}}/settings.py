@@ -200,6 +200,11 @@ class HTTPSettings(BaseModel):
     rate_limit: Annotated[str, AfterValidator(_check_rate)] | None = None
     """Maximum attempts per period, such as 100/minute; shared through SHARED_STATE_URL."""
 {% endif %}
+{% if "cache" in cookiecutter.features %}
+
+    cache_max_bytes: Annotated[int, Field(gt=0)] | None = None
+    """Memory for cached responses, in bytes; with SHARED_STATE_URL, they are kept there instead."""
+{% endif %}
 
     @property
     def timeouts(self) -> dict[str, float]:

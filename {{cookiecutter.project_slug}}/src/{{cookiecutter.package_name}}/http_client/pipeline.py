@@ -15,6 +15,9 @@ from .auth.oauth2 import OAuth2
 {% endif %}
 from .client import ManagedClient
 from .layers.base import Layer
+{% if "cache" in cookiecutter.features %}
+from .layers.cache import Cache
+{% endif %}
 from .layers.call_log import CallLog
 from .layers.call_scope import CallScope
 {% if "circuit_breaker" in cookiecutter.features %}
@@ -79,6 +82,9 @@ def build(
         Telemetry(name or "default", base_url),
 {% endif %}
         OriginGuard(base_url) if base_url else None,
+{% if "cache" in cookiecutter.features %}
+        Cache(name, http, shared) if http.cache_max_bytes else None,
+{% endif %}
 {% if "retry" in cookiecutter.features %}
         PushbackGate(pushback, http.backoff_base_s) if pushback else None,
 {% endif %}

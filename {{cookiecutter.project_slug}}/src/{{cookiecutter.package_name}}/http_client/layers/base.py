@@ -31,6 +31,10 @@ class Call:
     attempts: int = 0
     status: int | None = None
     """The status code that the caller receives."""
+{% if "cache" in cookiecutter.features %}
+    cache: str | None = None
+    """How the cache answered: ``hit``, ``miss``, ``revalidated``, ``stale`` or ``shared``."""
+{% endif %}
     total_timeout: Timeout | None = None
     body_failed: bool = False
     """Whether the caller's own request body raised an exception."""

@@ -40,6 +40,10 @@ class CallLog(Layer):
             "attempts": call.attempts,
             "duration_ms": round((time.perf_counter() - started) * 1000, 2),
         }
+{% if "cache" in cookiecutter.features %}
+        if call.cache:
+            fields["cache"] = call.cache
+{% endif %}
         if isinstance(failure, httpx.HTTPError):
             fields["error"] = hide_secrets(f"{type(failure).__name__}: {failure}")
         elif failure is not None:  # its message may contain a secret
