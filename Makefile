@@ -12,6 +12,7 @@ MODULES := answers hooks support tests $(wildcard benchmarks)
 # test prints their names and the command that installs it.
 NEEDS := operations/test_browser.py:chromium:chromium operations/test_kustomize.py:kubectl:kubernetes-client \
 	operations/test_prometheus.py:promtool:prometheus client/promises/test_shared_limits.py:redis-server:redis-server \
+	client/promises/test_cache.py:redis-server:redis-server \
 	client/promises/test_goaway.py:nginx:nginx-light operations/test_throughput.py:nginx:nginx-light \
 	operations/test_throughput.py:wrk:wrk
 part = $(word $(1),$(subst :, ,$(2)))
