@@ -18,9 +18,9 @@ from support.service import Service
 DASHBOARD = "monitoring/dashboard.json"
 ALERTS = "monitoring/alerts.yaml"
 
-EVERY_FEATURE = "retry, circuit_breaker, rate_limit, oauth2, workers"
+EVERY_FEATURE = "retry, circuit_breaker, rate_limit, oauth2, cache, workers"
 # Those that change a panel or an alert, apart and together; the others change only texts.
-FEATURES = ("", "retry", "circuit_breaker", "retry, circuit_breaker", EVERY_FEATURE)
+FEATURES = ("", "retry", "circuit_breaker", "retry, circuit_breaker", "cache", EVERY_FEATURE)
 
 Rule = dict[str, Any]
 Panel = dict[str, Any]
@@ -115,7 +115,7 @@ async def watched(project: Project) -> AsyncIterator[Watched]:
         once = {"breaker_min_calls": 1, "max_attempts": 1}
         known = project.read(".env.example")
         upstreams: dict[str, dict[str, object]] = {
-            "well": {"base_url": upstream.url, "backoff_base_s": 0.01},
+            "well": {"base_url": upstream.url, "backoff_base_s": 0.01, "cache_max_bytes": 100_000},
             "down": {"base_url": f"{upstream.url}/drop", "breaker_open_s": 600, **once},
             "better": {"base_url": f"{upstream.url}/garbage", "breaker_open_s": 0.001, **once},
         }

@@ -33,6 +33,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 OWN = {
     "circuit_breaker": {"UpstreamBreakerOpen", "Circuit breaker"},
     "retry": {"UpstreamRetries"},
+    "cache": {"Calls answered by the cache"},
 }
 
 
@@ -46,7 +47,11 @@ def project(bake: Bake, request: pytest.FixtureRequest) -> Project:
     return rendered(bake, request.param)
 
 
-@pytest.fixture(scope="module", params=["", "retry, circuit_breaker"], ids=["none", "default"])
+@pytest.fixture(
+    scope="module",
+    params=["", "retry, circuit_breaker", "cache"],
+    ids=["none", "default", "cache"],
+)
 def running(bake: Bake, request: pytest.FixtureRequest) -> Project:
     """Return the projects whose services are called: no other feature has a metric."""
     return rendered(bake, request.param)

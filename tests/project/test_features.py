@@ -23,7 +23,11 @@ FILES = {
         "http_client/layers/shared_rate_limit.py",
     },
     "oauth2": {"http_client/auth/oauth2.py"},
-    "cache": {"http_client/layers/cache.py"},
+    "cache": {
+        "http_client/layers/cache.py",
+        "http_client/layers/cache_rules.py",
+        "http_client/layers/cache_store.py",
+    },
     "workers": {"supervisor.py"},
 }
 # Words that only a project with the feature contains, except where they are terms of HTTP itself.
@@ -32,7 +36,8 @@ WORDS = {
     "circuit_breaker": r"breaker|circuit",
     "rate_limit": r"rate.?limit",
     "oauth2": r"oauth|access.?token|token.?endpoint",
-    "cache": r"\bcache\b(?!d)",
+    # functools and Docker have caches, too.
+    "cache": r"\bcache_|CACHE_MAX|layers.cache|RFC 9111|\brevalidat|stale.if.error|\bthe cache\b",
     "workers": r"\bworker|supervis",
 }
 # Without retries, extensions={"retry": …} still decides whether a closed connection is replaced;
@@ -72,6 +77,8 @@ def test_a_feature_is_a_file_a_line_and_a_block(bake: Bake, full: Project, featu
             "__main__.py",
             "settings.py",
             "http_client/pipeline.py",
+            "http_client/layers/base.py",
+            "http_client/layers/call_log.py",
             "http_client/layers/telemetry.py",
         )
     }
