@@ -34,13 +34,16 @@ SLOTS = 100
 
 @dataclass
 class Stage:
-    """One service, upstreams that it may call, one with access tokens, and one that it must not."""
+    """One service, upstreams that it may call, and one that it must not call."""
 
     service: Service
     caller: httpx.AsyncClient
     a: Any
     b: Any
     protected: Any
+    """It wants access tokens."""
+    documents: Any
+    """Its responses may be cached, and wait for ``gate``."""
     stranger: Any
 
     async def get(self, url: str, path: str = "/external", **params: float) -> httpx.Response:
@@ -295,6 +298,27 @@ async def sigterm(stage: Stage) -> Verdict:
     return answered == 50, f"{answered} of 50 answered"
 
 
+async def same_document(stage: Stage) -> Verdict:
+    """1000 concurrent calls for one cacheable document of a slow upstream: it is called once"""
+    calls = [asyncio.create_task(stage.status(stage.documents.url)) for _ in range(1000)]
+    await stage.documents.wait_for_calls()
+    await asyncio.sleep(1)
+    stage.documents.gate.set()
+    statuses = set(await asyncio.gather(*calls))
+    called = len(stage.documents.seen)
+    return statuses == {"200"} and called == 1, f"{count(called, 'request')}, {', '.join(statuses)}"
+
+
+async def outage(stage: Stage) -> Verdict:
+    """The upstream of an expired document is down: the last good response is served"""
+    stage.documents.gate.set()
+    await stage.status(stage.documents.url)
+    await stage.documents.__aexit__()
+    await asyncio.sleep(1.5)
+    status = await stage.status(stage.documents.url)
+    return status == "200", status
+
+
 SCENARIOS: list[Scenario] = [
     many_calls,
     cut_keep_alive,
@@ -321,6 +345,8 @@ SCENARIOS: list[Scenario] = [
     unclosed,
     leaving,
     sigterm,
+    same_document,
+    outage,
 ]
 
 
@@ -328,11 +354,24 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def documents_of(upstream: Any) -> Any:
+    """Return the class of an upstream whose responses may be cached."""
+
+    class Documents(upstream):  # type: ignore[misc]
+        async def _answer(self, _: Any, __: Any, writer: asyncio.StreamWriter) -> bool:
+            await self.gate.wait()
+            head = "content-length: 2\r\ncache-control: max-age=1"
+            writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\nok".encode())
+            return True
+
+    return Documents
+
+
 @asynccontextmanager
 async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
-        kinds = (upstream, upstream, protected(upstream), upstream)
-        a, b, c, stranger = [await stack.enter_async_context(kind()) for kind in kinds]
+        kinds = (upstream, upstream, protected(upstream), documents_of(upstream), upstream)
+        a, b, c, documents, stranger = [await stack.enter_async_context(kind()) for kind in kinds]
         service = Service(
             [sys.executable, CONTENDERS / f"{contender}.py"],
             project,
@@ -346,6 +385,8 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             APP_UPSTREAMS__C__OAUTH2_TOKEN_URL=f"{c.url}/token",
             APP_UPSTREAMS__C__OAUTH2_CLIENT_ID="survivor",
             APP_UPSTREAMS__C__OAUTH2_CLIENT_SECRET=SECRET,
+            APP_UPSTREAMS__DOCUMENTS__BASE_URL=documents.url,
+            APP_UPSTREAMS__DOCUMENTS__CACHE_MAX_BYTES="1000000",
         )
         await asyncio.to_thread(service.__enter__)
         stack.push(service)
@@ -356,7 +397,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
         await stack.enter_async_context(caller)
-        yield Stage(service, caller, a, b, c, stranger)
+        yield Stage(service, caller, a, b, c, documents, stranger)
 
 
 async def verdict(project: Path, upstream: Any, contender: str, scenario: Scenario) -> Verdict:
@@ -370,7 +411,7 @@ def cell(survived: bool, observed: str) -> str:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
-        features = "retry, circuit_breaker, oauth2"
+        features = "retry, circuit_breaker, oauth2, cache"
         project = rendered(Path(directory), upstreams="", features=features)
         upstream = misbehaving_upstream(project)
         survived = Counter[str]()

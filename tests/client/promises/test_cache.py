@@ -139,6 +139,11 @@ def test_identical_calls_are_one_request(
     assert saw == [{"CancelledError": 10, "Response": 90}, 1, 1, 1]
 
 
+def test_a_late_response_is_shared(service: Generated) -> None:
+    """Those who waited share it, even if it expired on its way; later calls validate it."""
+    assert run(service, "late") == ["GET /late", "GET /late if valid"]
+
+
 def test_an_error_reaches_all_who_wait(service: Generated) -> None:
     """Each has an exception of its own, with its own request; the next call asks again."""
     assert run(service, "errors") == [50, 50, 1, 2]

@@ -23,7 +23,7 @@ from my_service.settings import Settings
 
 
 class Origin:
-    """A server with documents: ``/slow/…`` takes 0.2 s, ``/broken/…`` breaks off after that.
+    """A server with documents: ``/slow…`` takes 0.2 s, ``/late`` 1.2 s; ``/broken`` breaks off.
 
     The query is the response's Cache-Control. Each response has a body of its own; an ETag makes
     a conditional request a 304.
@@ -53,6 +53,8 @@ class Origin:
                 self.seen.append(f"{method} {path}" + (" if valid" if valid else ""))
                 if path.startswith(("/slow", "/broken")):
                     await asyncio.sleep(0.2)
+                if path == "/late":
+                    await asyncio.sleep(1.2)
                 if path.startswith("/broken") or self.broken:
                     break
                 body = f"{path} {next(self._numbers)}"
@@ -90,6 +92,14 @@ class Scenarios:
         kinds = collections.Counter(type(each).__name__ for each in done)
         texts = {each.text for each in done if isinstance(each, httpx.Response)}
         return [dict(kinds), len(texts), len(self.origin.seen), most]
+
+    async def late(self) -> object:
+        """20 concurrent calls of what has expired when it arrives, and then two of it."""
+        async with self.open() as clients:
+            client = clients.upstreams["up"].client
+            for number in (20, 2):
+                await asyncio.gather(*(client.get("/late?max-age=1") for _ in range(number)))
+        return self.origin.seen
 
     async def errors(self) -> object:
         """50 concurrent calls of what breaks, and one more."""
