@@ -299,7 +299,7 @@ async def sigterm(stage: Stage) -> Verdict:
 
 
 async def same_document(stage: Stage) -> Verdict:
-    """1000 concurrent calls for one cacheable document of a slow upstream: it is called once"""
+    """1000 concurrent calls for one document of a slow upstream: it is called once (`cache`)"""
     calls = [asyncio.create_task(stage.status(stage.documents.url)) for _ in range(1000)]
     await stage.documents.wait_for_calls()
     await asyncio.sleep(1)
@@ -310,7 +310,7 @@ async def same_document(stage: Stage) -> Verdict:
 
 
 async def outage(stage: Stage) -> Verdict:
-    """The upstream of an expired document is down: the last good response is served"""
+    """The upstream of an expired document is down: the last good response is served (`cache`)"""
     stage.documents.gate.set()
     await stage.status(stage.documents.url)
     await stage.documents.__aexit__()
