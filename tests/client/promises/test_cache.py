@@ -199,6 +199,18 @@ def test_clients_share_through_redis(service: Generated, redis: Redis) -> None:
     assert all(int(redis.ask("pttl", key)[0]) > 0 for key in keys)
 
 
+def test_a_shared_request_belongs_to_no_caller(service: Generated) -> None:
+    """It runs in a context of its own: nothing that it does is cancelled or logged for a caller."""
+    assert run(service, "context") == [None]
+
+
+def test_a_write_leaves_little_in_redis(cached: dict[str, Generated], redis: Redis) -> None:
+    """What was never stored is remembered only as long as a read may take."""
+    assert run(cached["httpx-on-aiohttp"], "written", redis) == 200
+    (key,) = redis.ask("keys", "*")
+    assert 0 < int(redis.ask("pttl", key)[0]) <= 600_000
+
+
 def test_other_credentials_find_nothing(service: Generated, redis: Redis) -> None:
     """Deployments with other settings do not share, even if they use one Redis."""
     assert run(service, "identities", redis) == ["/document 1", "/document 2"]

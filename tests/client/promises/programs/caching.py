@@ -19,6 +19,7 @@ from typing import Any, Self
 import httpx
 import uvloop
 from my_service.http_client.clients import Clients, open_clients
+from my_service.log import request_id
 from my_service.settings import Settings
 
 
@@ -217,6 +218,27 @@ class Scenarios:
     async def text(self, clients: Clients) -> str:
         response = await clients.upstreams["up"].client.get("/document?max-age=60")
         return response.text
+
+    async def context(self) -> object:
+        """The request id, as a request that several callers may wait for sees it."""
+        seen = []
+
+        def answer(_: httpx.Request) -> httpx.Response:
+            seen.append(request_id.get())
+            return httpx.Response(200)
+
+        upstreams = {"up": {"base_url": "http://up", "cache_max_bytes": 1000}}
+        settings = Settings.model_validate({"upstreams": upstreams})
+        transport = httpx.MockTransport(answer)
+        async with open_clients(settings, lambda _: transport) as clients:
+            request_id.set("of-one-caller")
+            await clients.upstreams["up"].client.get("/")
+        return seen
+
+    async def written(self) -> object:
+        """A write to what was never read."""
+        async with self.open() as clients:
+            return (await clients.upstreams["up"].client.post("/document")).status_code
 
     async def write_during_a_read(self) -> object:
         """A read that began before a write is not kept, and answers no later call."""
