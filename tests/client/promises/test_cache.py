@@ -155,12 +155,18 @@ def test_what_is_for_one_call_delays_no_other(service: Generated) -> None:
 
     assert (bodies, requests) == (40, 40)
     assert first_s < 1.5
-    assert second_s < first_s
+    assert second_s < 0.8 * first_s
 
 
 def test_bounds_of_a_call_are_its_own(service: Generated) -> None:
     """A call with a short timeout fails alone, and is answered if the response is stored."""
     assert run(service, "bounds") == ["DeadlineExceeded", "Response", "ReadTimeout", 200, 3]
+
+
+def test_calls_with_little_time_left_share_nothing(service: Generated) -> None:
+    """Otherwise the deadline of a redirected call would end those that have all their time."""
+    status, seen = run(service, "redirected")
+    assert (status, seen.count("GET /slow")) == (200, 2)
 
 
 def test_cancelled_groups_leave_nothing(service: Generated) -> None:
@@ -187,8 +193,7 @@ def test_a_hit_needs_no_slot(service: Generated) -> None:
 def test_a_read_before_a_write_is_not_kept(service: Generated, redis: Redis) -> None:
     """A response from before a write answers only the call that asked for it."""
     for shared in (None, redis):
-        before, after = run(service, "write_during_a_read", shared)
-        assert (before, after) == ("/slow 1", "/slow 4")
+        assert run(service, "write_during_a_read", shared) == ["/slow 2", "/slow 3", "/slow 3"]
 
 
 def test_clients_share_through_redis(service: Generated, redis: Redis) -> None:

@@ -52,7 +52,7 @@ class Origin:
                 path, _, directives = target.partition("?")
                 valid = f"if-none-match: {self.etag}" in head.lower()
                 self.seen.append(f"{method} {path}" + (" if valid" if valid else ""))
-                if path.startswith(("/slow", "/broken")):
+                if method == "GET" and path.startswith(("/slow", "/broken", "/redirect")):
                     await asyncio.sleep(0.2)
                 if path == "/late":
                     await asyncio.sleep(1.2)
@@ -62,6 +62,8 @@ class Origin:
                 if valid:
                     body = ""
                 status = "304 Not Modified" if valid else "200 OK"
+                if path == "/redirect":
+                    status = "302 Found\r\nlocation: /slow?max-age=60"
                 fields = f"cache-control: {directives}\r\netag: {self.etag}"
                 head = f"HTTP/1.1 {status}\r\n{fields}\r\ncontent-length: {len(body)}"
                 writer.write(f"{head}\r\n\r\n{body}".encode())
@@ -246,9 +248,19 @@ class Scenarios:
             client = clients.upstreams["up"].client
             read = asyncio.create_task(client.get("/slow?max-age=60"))
             await asyncio.sleep(0.1)
-            await client.put("/slow?x")  # the same path with another query is another document
             await client.put("/slow?max-age=60")
-            return [each.text for each in (await read, await client.get("/slow?max-age=60"))]
+            done = await asyncio.gather(read, client.get("/slow?max-age=60"))
+            return [each.text for each in (*done, await client.get("/slow?max-age=60"))]
+
+    async def redirected(self) -> object:
+        """A call with little time left, because it was redirected, and then one with all of it."""
+        async with self.open(total_timeout_s=1.5, follow_redirects=True) as clients:
+            client = clients.upstreams["up"].client
+            first = asyncio.create_task(client.get("/redirect?no-store"))
+            await asyncio.sleep(0.25)
+            second = await client.get("/slow?max-age=60")
+            await first
+        return [second.status_code, self.origin.seen]
 
     async def identities(self) -> object:
         """Two deployments that differ in their credentials, at the same Redis."""
