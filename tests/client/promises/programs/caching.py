@@ -88,7 +88,7 @@ class Scenarios:
             client = clients.upstreams["up"].client
             calls = [asyncio.create_task(client.get("/slow?max-age=60")) for _ in range(100)]
             await asyncio.sleep(0.1)
-            most = clients.upstreams["up"].limit.in_flight
+            most = clients.upstreams["up"].gauges()["in_flight"]
             for call in calls[::10]:
                 call.cancel()
             done = await asyncio.gather(*calls, return_exceptions=True)
@@ -159,7 +159,7 @@ class Scenarios:
                     await asyncio.sleep(0)
                     assert (await stack.client.get(path)).status_code == 200
                 await asyncio.wait(calls)
-            busy = stack.limit.in_flight
+            busy = stack.gauges()["in_flight"]
             async with asyncio.timeout(5):
                 calls = [stack.client.get(f"/{n}?max-age=60") for n in range(3)]
                 statuses = [each.status_code for each in await asyncio.gather(*calls)]
