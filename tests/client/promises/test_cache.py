@@ -181,7 +181,7 @@ def test_closing_waits(service: Generated) -> None:
 
 def test_an_open_breaker_leaves_the_last_response(service: Generated) -> None:
     """It is served with its age, unless it says must-revalidate; nothing is sent."""
-    saw = ["open", True, True, 200, "CircuitOpen", "CircuitOpen", 0]
+    saw = ["open", True, True, 200, *["CircuitOpen"] * 3, 0]
     assert run(service, "outage") == saw
 
 
@@ -221,7 +221,7 @@ def test_other_credentials_find_nothing(service: Generated, redis: Redis) -> Non
     assert run(service, "identities", redis) == ["/document 1", "/document 2"]
 
 
-@pytest.mark.parametrize("spoiled", ["", "no entry", "{}\n", '{"status": "x"}\nbody'])
+@pytest.mark.parametrize("spoiled", ["", "no entry", "more", "{}\n", '{"status": "x"}\nbody'])
 def test_a_corrupt_entry_is_a_miss(
     cached: dict[str, Generated], redis: Redis, spoiled: str
 ) -> None:
@@ -229,7 +229,7 @@ def test_a_corrupt_entry_is_a_miss(
     service = cached["httpx-on-aiohttp"]
     assert run(service, "repeated", redis) == ["/document 1"] * 4
     (entry,) = [key for key in redis.ask("keys", "*") if key.count(":") == 5]
-    redis.ask("set", entry, spoiled)
+    redis.ask("append" if spoiled == "more" else "set", entry, spoiled)
     assert run(service, "repeated", redis) == ["/document 1"] * 4
 
 

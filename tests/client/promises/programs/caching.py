@@ -190,12 +190,16 @@ class Scenarios:
             done = await asyncio.gather(
                 stack.client.get("/strict?max-age=0,must-revalidate"), return_exceptions=True
             )
+            never = {"Cache-Control": "no-cache"}
+            done += await asyncio.gather(
+                stack.client.get("/document?max-age=0", headers=never), return_exceptions=True
+            )
         return [
             stack.gauges()["breaker"],
             again.text == good.text,
             "Age" in again.headers,
             strict.status_code,
-            type(done[0]).__name__,
+            *(type(each).__name__ for each in done),
             type(with_error[0]).__name__,
             len(self.origin.seen) - seen,
         ]
@@ -250,8 +254,10 @@ class Scenarios:
             read = asyncio.create_task(client.get("/slow?max-age=60"))
             await asyncio.sleep(0.1)
             await client.put("/slow?max-age=60")
-            done = await asyncio.gather(read, client.get("/slow?max-age=60"))
-            return [each.text for each in (*done, await client.get("/slow?max-age=60"))]
+            later = asyncio.create_task(client.get("/slow?max-age=60"))
+            first = await read
+            last = await client.get("/slow?max-age=60")
+            return [each.text for each in (first, await later, last)]
 
     async def redirected(self) -> object:
         """A call with little time left, because it was redirected, and then one with all of it."""
@@ -264,9 +270,10 @@ class Scenarios:
         return [second.status_code, self.origin.seen]
 
     async def identities(self) -> object:
-        """Two deployments that differ in their credentials, at the same Redis."""
+        """Two deployments that differ in their settings, at the same Redis."""
         texts = []
-        for fields in ({"headers": {"X-Key": "a"}}, {"headers": {"X-Key": "b"}}):
+        fields: dict[str, object]
+        for fields in ({}, {"max_connections": 9}):
             async with self.open(**fields) as clients:
                 texts.append(await self.text(clients))
         return texts
