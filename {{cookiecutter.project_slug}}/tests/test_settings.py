@@ -116,6 +116,8 @@ def test_unknown_variables_are_one_warning(
         ("APP_EXTERNAL_ALLOWED_ORIGINS", "http://a,nonsense"),
         ("APP_HTTP__TOTAL_TIMEOUT_S", "inf"),
         ("APP_HTTP__CA_BUNDLE", __file__),
+        ("APP_HTTP__CLIENT_CERT", __file__),
+        ("APP_UPSTREAMS__OTHER__CLIENT_KEY", __file__),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "ftp://other.example"),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "http://other.example/?"),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "http://user:s3cret@other.example"),

@@ -1,5 +1,6 @@
 """Reads the service's own settings, from ``APP_`` variables and ``.env``."""
 
+import errno
 {% if cookiecutter.__shared_state %}
 import importlib.util
 {% endif %}
@@ -9,6 +10,7 @@ import re
 import ssl
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -29,6 +31,7 @@ from pydantic import (
 {% endif %}
     model_validator,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -96,6 +99,15 @@ def _check_certificates(path: Path) -> Path:
     except OSError as error:
         raise ValueError("must be a readable PEM file of certificates") from error
     return path
+
+
+def load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
+    """Load a certificate and its key, which may be in the same file; raises OSError."""
+
+    def reject() -> str:  # called for an encrypted key; without it, OpenSSL asks on the terminal
+        raise OSError(errno.EACCES, "the key is encrypted")
+
+    context.load_cert_chain(cert, key, password=reject)
 
 
 def _check_proxies(trust_env: bool) -> bool:
@@ -169,6 +181,14 @@ class HTTPSettings(BaseModel):
     """Whether to honour HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE."""
     ca_bundle: Annotated[FilePath, AfterValidator(_check_certificates)] | None = None
     """A PEM file of the certificate authorities to trust instead of the default ones."""
+    client_cert: Annotated[FilePath, AfterValidator(_check_certificates)] | None = None
+    """A PEM file of the client certificate; a new one in its place is used within seconds."""
+    client_key: FilePath | None = None
+    """A PEM file of its key, not encrypted; not set if CLIENT_CERT contains it."""
+    dns_ttl_s: Seconds = 10
+    """How long an address is used after DNS has last returned it, in seconds."""
+    connection_max_age_s: Seconds | None = None
+    """Age at which a connection is closed, once it is idle, in seconds."""
 {% if "retry" in cookiecutter.features %}
 
     max_attempts: Annotated[int, Field(gt=0)] = 3
@@ -262,6 +282,23 @@ class UpstreamSettings(HTTPSettings):
 {% endif %}
 
 
+def _check_client_certificate(
+    http: HTTPSettings, given: set[str], *path: str
+) -> Iterator[InitErrorDetails]:
+    """Check the pair after inheritance; ``given`` are the fields that were set at ``path``."""
+    cert, key = http.client_cert, http.client_key
+    field = "client_key" if key is not None and "client_key" in given else "client_cert"
+    try:
+        if cert is not None and field in given:
+            load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key)
+        elif cert is None and field == "client_key":
+            raise OSError(errno.ENOENT, "CLIENT_CERT is not set")
+    except OSError as error:
+        reason = "must be PEM files of a certificate and its unencrypted key: {reason}"
+        problem = PydanticCustomError("client_certificate", reason, {"reason": error.strerror})
+        yield InitErrorDetails(type=problem, loc=(*path, field), input=None)
+
+
 class Settings(BaseSettings):
     """The service's settings: ``APP_`` variables, which take precedence over ``.env``."""
 
@@ -311,11 +348,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _inherit(self) -> Self:
+        problems = [*_check_client_certificate(self.http, self.http.model_fields_set, "http")]
         for name, upstream in self.upstreams.items():
             inherited = self.http.model_fields_set - upstream.model_fields_set
             self.upstreams[name] = upstream.model_copy(
                 update={field: getattr(self.http, field) for field in inherited}
             )
+            given = upstream.model_fields_set
+            path = ("upstreams", name)
+            problems += _check_client_certificate(self.upstreams[name], given, *path)
+        if problems:
+            raise ValidationError.from_exception_data("Settings", problems)
         return self
 
     @classmethod

@@ -19,6 +19,7 @@ TIMEOUT = "client.get(url, timeout=...)"
     [
         ("client.auth = ('me', 'pw')", "client.get(url, auth=...)"),
         ("client.base_url = 'http://elsewhere'", 'client.get("https://...")'),
+        ("client.cert = 'client.pem'", "APP_HTTP__CLIENT_CERT"),
         ("client.cookies = {'a': 'b'}", COOKIE),
         ("client.cookies['a'] = 'b'", COOKIE),
         ("client.cookies.set('a', 'b')", COOKIE),

@@ -10,6 +10,7 @@ import {{ cookiecutter.__httpx }}
 INSTEAD = {
     "auth": "pass auth to the call instead, as in client.get(url, auth=...)",
     "base_url": 'pass an absolute URL to the call instead, as in client.get("https://...")',
+    "cert": "set APP_HTTP__CLIENT_CERT instead",
     "cookies": "pass a Cookie header to the call instead, as in "
     'client.get(url, headers={"Cookie": "name=value"})',
     "event_hooks": "handle the response where you make the call instead",

@@ -215,6 +215,40 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ssl_context(bundle, False) is ssl_context(bundle, False)
 
 
+async def test_client_certificate(tmp_path: Path) -> None:
+    """An upstream that requires it accepts the client; a new one in its place is used soon."""
+    bundle, cert, key = tmp_path / "ca.pem", tmp_path / "client.pem", tmp_path / "client.key"
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(bundle))
+
+    def server() -> ssl.SSLContext:
+        """Issue the client a certificate, and return TLS for a server that accepts only this."""
+        issuer, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+        issuer.configure_trust(context)
+        issued = issuer.issue_cert("client@example.com")
+        cert.write_bytes(issued.cert_chain_pems[0].bytes())
+        key.write_bytes(issued.private_key_pem.bytes())
+        return context
+
+    async with Upstream(tls=server()) as first:
+        async with client_for(first, ca_bundle=bundle) as client:
+            with pytest.raises(httpx.TransportError):
+                await client.get("/")
+        settings = settings_for(first, ca_bundle=bundle, client_cert=cert, client_key=key)
+        async with open_clients(settings) as clients:
+            answers = [await clients.default.client.get(first.url)]
+            async with Upstream(tls=server()) as second:
+                answers.append(await clients.default.client.get(second.url))
+                cert.write_bytes(b"half of a certificate")
+                close = {"Connection": "close"}
+                for _ in range(2):
+                    answers.append(await clients.default.client.get(second.url, headers=close))
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+
+
 def authority_for(directory: Path) -> tuple[ssl.SSLContext, Path]:
     """Return TLS for a server at localhost, and the file of its certificate authority."""
     authority = trustme.CA()
@@ -309,6 +343,34 @@ async def test_name_that_moves(upstream: Upstream, monkeypatch: pytest.MonkeyPat
         response = await client.post("/", content=b"order")
 
     assert (response.status_code, len(upstream.seen)) == (200, 1)
+
+
+async def test_connections_to_an_old_address_are_not_used(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After DNS_TTL_S, a call goes to the name's new address even if the old one still answers."""
+    looking_up, addresses = socket.getaddrinfo, iter(["127.0.0.1", "127.0.0.2"])
+
+    def move(host: str, *args: Any, **options: Any) -> Any:
+        return looking_up(next(addresses) if host == "moving.test" else host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", move)
+    upstream.url = upstream.url.replace("localhost", "moving.test")
+    async with client_for(upstream, dns_ttl_s=0.5) as client:
+        await client.get("/")
+        await asyncio.sleep(0.6)
+        with pytest.raises(httpx.ConnectError):
+            await client.get("/")
+
+
+async def test_connections_are_used_until_their_maximum_age(upstream: Upstream) -> None:
+    """A call after CONNECTION_MAX_AGE_S opens a new connection."""
+    async with client_for(upstream, connection_max_age_s=0.1) as client:
+        await client.get("/")
+        await asyncio.sleep(0.2)
+        await client.get("/")
+
+    assert upstream.connections == 2
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, ZeroDivisionError])

@@ -1,13 +1,20 @@
 """Opens sockets and resolves host names."""
 
 import asyncio
+import errno
+import math
+import random
 import select
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from copy import copy
+from functools import lru_cache, partial
 from typing import Any
 
+from ...settings import HTTPSettings
+
+_PATIENCE_S = 1.0  # how long calls wait for DNS if they know older addresses (RFC 8767, 5)
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int]]
 
 
@@ -34,16 +41,112 @@ class Resolver:
     The event loop's threads are few and shared: look-ups that hang would delay every client.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: HTTPSettings) -> None:
+        self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="resolver")
+        self._running: set[asyncio.Future[list[AddressInfo]]] = set()
+        self.name = lru_cache(256)(partial(Name, self, settings))
 
-    async def look_up(self, host: str, port: int) -> list[AddressInfo]:
-        """Return the host's addresses, as ``socket.getaddrinfo`` does; raises OSError."""
-        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, look_up)  # type: ignore[arg-type]
-        except UnicodeError:  # a label that is empty or too long
-            raise socket.gaierror(socket.EAI_NONAME, "invalid host name") from None
+    def begin(self, host: str, port: int) -> asyncio.Future[list[AddressInfo]]:
+        """Begin a look-up."""
+        look_up = self._loop.run_in_executor(self._threads, _look_up, host, port)
+        self._running.add(look_up)
+        look_up.add_done_callback(self._running.discard)
+        return look_up
+
+    def stop(self) -> None:
+        """Cancel the look-ups; one that has begun ends in its thread."""
+        for look_up in self._running:
+            look_up.cancel()
+
+
+def _look_up(host: str, port: int) -> list[AddressInfo]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # type: ignore[return-value]
+    except UnicodeError:  # a label that is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, "invalid host name") from None
+
+
+class Name:
+    """A host's name and its addresses, which are looked up again after ``dns_ttl_s`` seconds.
+
+    Calls begin a look-up after a third of that time, so that few wait for one, and addresses of
+    alternating answers stay. A connection is kept as long as its address was in an answer of the
+    last ``dns_ttl_s`` seconds; look-ups that fail change nothing.
+    """
+
+    def __init__(self, resolver: Resolver, settings: HTTPSettings, host: str, port: int) -> None:
+        self.due = math.inf
+        """When calls must ``refresh``, by the event loop's clock."""
+        self.good_until: dict[str, float] = {}
+        """For each address, when connections to it are no longer kept."""
+        self.max_age_s = settings.connection_max_age_s or math.inf
+        self.now = asyncio.get_running_loop().time
+        self._resolver = resolver
+        self._ttl_s = settings.dns_ttl_s
+        self._target = host, port
+        self._found: list[AddressInfo] = []
+        self._asked_at = self._answered_at = self._fresh_until = -math.inf
+        self._look_up: asyncio.Future[list[AddressInfo]] | None = None
+        self._failure: BaseException | None = None
+
+    async def look_up(self) -> list[AddressInfo]:
+        """Return the addresses, as ``socket.getaddrinfo`` does; raises OSError."""
+        await self.refresh()
+        if not self._found and self._look_up is not None:
+            await asyncio.wait([self._look_up])
+        if not self._found:
+            raise copy(self._failure or OSError(errno.ECANCELED, "the client is closed"))
+        family = self._found[0][0]  # the preferred one; connections spread over its addresses
+        return sorted(self._found, key=lambda found: (found[0] != family, random.random()))
+
+    async def refresh(self) -> None:
+        """Begin a look-up if one is due; wait for it, briefly, if the last answer is too old."""
+        now = self.now()
+        if self._look_up is None and (now >= min(self.due, self._fresh_until) or not self._found):
+            self._asked_at = now
+            self._look_up = self._resolver.begin(*self._target)
+            self._look_up.add_done_callback(self._learn)
+        if self._look_up is not None and now >= self._fresh_until:
+            # Cancels nothing: others wait too.
+            await asyncio.wait([self._look_up], timeout=self._asked_at + _PATIENCE_S - now)
+
+    def _learn(self, look_up: asyncio.Future[list[AddressInfo]]) -> None:
+        self._look_up = None
+        self._failure = None if look_up.cancelled() else look_up.exception()
+        self.due = self.now() + self._ttl_s / 3
+        if look_up.cancelled() or self._failure:
+            if getattr(self._failure, "errno", None) != socket.EAI_AGAIN:
+                self._found = []  # new connections must not use the addresses of a name that ended
+            return
+        self._found = look_up.result()
+        end = self._answered_at + self._ttl_s
+        known = {ip: min(until, end) for ip, until in self.good_until.items() if until > self.now()}
+        self.good_until = known | {ip: math.inf for *_, (ip, *_) in self._found}
+        self._answered_at = self._asked_at
+        self._fresh_until = self._asked_at + self._ttl_s
+        self.due = self._asked_at + self._ttl_s / 3
+        if self._target[0] in self.good_until:  # an address needs no further look-ups
+            self.due = math.inf
+
+    def forget(self) -> None:
+        """Look up again before the next connection, because one has failed."""
+        self._fresh_until = -math.inf
+
+
+class Peer:
+    """The host at the other end of a connection."""
+
+    def __init__(self, name: Name, address: str) -> None:
+        self.name = name
+        self._address = address
+        self._expires_at = name.now() + name.max_age_s
+        name.good_until.setdefault(address, math.inf)
+
+    def is_current(self) -> bool:
+        """Whether the connection may carry another request."""
+        now = self.name.now()
+        return now < self._expires_at and now < self.name.good_until.get(self._address, 0)
 
 
 class ConnectionInfo:
