@@ -11,8 +11,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Stage:
     documents: Any
     """Its responses may be cached, and wait for ``gate``."""
     stranger: Any
+    moving_name: Path
+    """The file with the address of ``moving.test``, where ``a`` is at first."""
 
     async def get(self, url: str, path: str = "/external", **params: float) -> httpx.Response:
         return await self.caller.get(path, params={"url": url, **params})
@@ -287,6 +289,28 @@ async def leaving(stage: Stage) -> Verdict:
     return stage.a.in_flight == 0, f"{stage.a.in_flight} open"
 
 
+async def moves(stage: Stage) -> Verdict:
+    """The upstream moves, and its old address still answers: calls reach the new one within 12 s"""
+    url = stage.a.url.replace("localhost", "moving.test")
+    moved = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        moved.set()
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.2", int(url.rpartition(":")[2])):
+        await stage.status(url)
+        stage.moving_name.write_text("127.0.0.2", encoding="utf-8")
+        started = time.monotonic()
+        while not moved.is_set() and time.monotonic() < started + 12:
+            await stage.status(url)
+            await asyncio.sleep(0.1)
+        took = time.monotonic() - started
+    return moved.is_set(), f"after {took:.0f} s" if moved.is_set() else "still at the old one"
+
+
 async def sigterm(stage: Stage) -> Verdict:
     """SIGTERM with 50 calls in flight: all of them are answered"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(50)]
@@ -344,6 +368,7 @@ SCENARIOS: list[Scenario] = [
     cancellations,
     unclosed,
     leaving,
+    moves,
     sigterm,
     same_document,
     outage,
@@ -367,16 +392,26 @@ def documents_of(upstream: Any) -> Any:
     return Documents
 
 
+@contextmanager
+def address_file() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "address")
+        file.write_text(HOST, encoding="utf-8")
+        yield file
+
+
 @asynccontextmanager
 async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         kinds = (upstream, upstream, protected(upstream), documents_of(upstream), upstream)
         a, b, c, documents, stranger = [await stack.enter_async_context(kind()) for kind in kinds]
+        moving_name = stack.enter_context(address_file())
         service = Service(
             [sys.executable, CONTENDERS / f"{contender}.py"],
             project,
             PYTHONPATH="src",
             SECRET=SECRET,
+            MOVING_NAME=str(moving_name),
             APP_HTTP__TOTAL_TIMEOUT_S="5",
             APP_HTTP__STREAM_TIMEOUT_S="5",
             APP_UPSTREAMS__A__BASE_URL=a.url,
@@ -387,6 +422,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             APP_UPSTREAMS__C__OAUTH2_CLIENT_SECRET=SECRET,
             APP_UPSTREAMS__DOCUMENTS__BASE_URL=documents.url,
             APP_UPSTREAMS__DOCUMENTS__CACHE_MAX_BYTES="1000000",
+            APP_UPSTREAMS__MOVING__BASE_URL=a.url.replace("localhost", "moving.test"),
         )
         await asyncio.to_thread(service.__enter__)
         stack.push(service)
@@ -397,7 +433,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
         await stack.enter_async_context(caller)
-        yield Stage(service, caller, a, b, c, documents, stranger)
+        yield Stage(service, caller, a, b, c, documents, stranger, moving_name)
 
 
 async def verdict(project: Path, upstream: Any, contender: str, scenario: Scenario) -> Verdict:

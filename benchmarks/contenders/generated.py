@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import httpx
+import moving_name
 import uvicorn
 from fastapi import Depends, Response
 from handlers import handlers
@@ -18,6 +19,7 @@ async def protected(url: str, client: C, response: Response) -> None:
 
 
 if __name__ == "__main__":
+    moving_name.install()
     app = create_app()
     app.add_api_route("/protected", protected)
     app.include_router(handlers(upstream("a")))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import httpx
+import moving_name
 import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
@@ -72,5 +73,6 @@ async def protected(url: str, client: Client, response: Response) -> None:
 app.include_router(handlers(shared))
 
 if __name__ == "__main__":
+    moving_name.install()
     logging.basicConfig(level=logging.INFO)
     uvicorn.run(app, port=int(os.environ["APP_PORT"]))
