@@ -14,7 +14,7 @@ from typing import Any
 
 from ...settings import HTTPSettings
 
-_PATIENCE_S = 1.0  # how long calls wait for DNS if they know older addresses (RFC 8767, 5)
+_LONGEST_WAIT_S = 1.0  # how long calls wait for DNS if they know older addresses (RFC 8767, 5)
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int]]
 
 
@@ -109,7 +109,7 @@ class Name:
             self._look_up.add_done_callback(self._learn)
         if self._look_up is not None and now >= self._fresh_until:
             # Cancels nothing: others wait too.
-            await asyncio.wait([self._look_up], timeout=self._asked_at + _PATIENCE_S - now)
+            await asyncio.wait([self._look_up], timeout=self._asked_at + _LONGEST_WAIT_S - now)
 
     def _learn(self, look_up: asyncio.Future[list[AddressInfo]]) -> None:
         self._look_up = None
