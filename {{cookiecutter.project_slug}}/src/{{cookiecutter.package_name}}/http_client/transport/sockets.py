@@ -114,8 +114,9 @@ class Name:
     def _learn(self, look_up: asyncio.Future[list[AddressInfo]]) -> None:
         self._look_up = None
         self._failure = None if look_up.cancelled() else look_up.exception()
-        self.due = self.now() + self._ttl_s / 3
         if look_up.cancelled() or self._failure:
+            if self.good_until:
+                self.due = self.now() + self._ttl_s / 3
             if getattr(self._failure, "errno", None) != socket.EAI_AGAIN:
                 self._found = []  # new connections must not use the addresses of a name that ended
             return
