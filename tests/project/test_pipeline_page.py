@@ -25,12 +25,19 @@ def layers(project: Project) -> dict[str, str]:
     }
     chain = assigned["layers"]
     assert isinstance(chain, ast.List)
+    built_by = {  # functions that build a layer, if its settings are there
+        node.name: ast.unparse(node.returns).removesuffix(" | None")
+        for node in module.body
+        if isinstance(node, ast.FunctionDef) and node.returns
+    }
     names = []
     for element in chain.elts:
-        call = element.body if isinstance(element, ast.IfExp) else element
-        call = assigned.get(ast.unparse(call), call)
-        assert isinstance(call, ast.Call)
-        names.append(ast.unparse(call.func))
+        part = element.body if isinstance(element, ast.IfExp) else element
+        part = assigned.get(ast.unparse(part), part)
+        part = part.body if isinstance(part, ast.IfExp) else part
+        assert isinstance(part, ast.Call)
+        name = ast.unparse(part.func)
+        names.append(built_by.get(name, name))
     return {name: summary(project.read(files[name]), name) for name in names}
 
 
