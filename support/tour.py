@@ -1,4 +1,4 @@
-"""The README's tour: each step that it shows, applied to a project."""
+"""The tour of a project's pages: each step that they show, applied to it."""
 
 import re
 
@@ -9,15 +9,16 @@ SETTINGS = re.compile(r"```dotenv\n(.*?)```", re.DOTALL)
 
 
 def apply_tour(project: Project) -> set[str]:
-    """Write the README's snippets into the project; return their file names."""
-    readme = project.read("README.md")
-    snippets = SNIPPET.findall(readme)
+    """Write the pages' snippets into the project; return their file names."""
+    pages = [name for name in sorted(project.files()) if name.endswith(".md")]
+    shown = "".join(map(project.read, pages))
+    snippets = SNIPPET.findall(shown)
     for path, text in snippets:
         (project.path / path).write_text(text, encoding="utf-8")
-    settings = "".join(SETTINGS.findall(readme))
+    settings = "".join(SETTINGS.findall(shown))
     (project.path / ".env").write_text(settings, encoding="utf-8")
 
-    (line,) = re.findall(r"`(app\.include_router\(\w+\.router\))`", readme)
+    (line,) = re.findall(r"`(app\.include_router\(\w+\.router\))`", shown)
     app = project.package / "app.py"
     text = app.read_text(encoding="utf-8")
     for before, after in (

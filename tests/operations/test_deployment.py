@@ -412,7 +412,7 @@ def is_allowed(address: str, block: dict[str, Any]) -> bool:
 
 @with_features
 def test_the_documented_sizes_are_those_in_the_files(bake: Bake, features: str) -> None:
-    """The README and the autoscaler's comment calculate with the numbers in the files."""
+    """docs/operations.md and the autoscaler's comment calculate with the numbers in the files."""
     project = rendered(bake, features)
     deployment = manifest(project, "deployment")["spec"]
     (container,) = deployment["template"]["spec"]["containers"]
@@ -429,8 +429,8 @@ def test_the_documented_sizes_are_those_in_the_files(bake: Bake, features: str) 
     pods_there, calls_there = patch["value"], int(literal.split("=")[1])
     # A factor of the products, where there are workers.
     workers = f" x {default(project, 'APP_WORKERS'):.0f}" if "workers" in features else ""
-    documented = words(project.read("README.md"))
-    docker = words(bake(features=features).read("README.md"))
+    documented = words(project.read("docs/operations.md"))
+    docker = words(bake(features=features).read("docs/operations.md"))
 
     for text in (
         f"{most}{workers} x {calls} = {most * calls} ```",

@@ -35,8 +35,8 @@ def project(bake: Bake) -> Project:
 
 
 def configuration(project: Project) -> dict[str, Any]:
-    """Return the Prometheus configuration of the README."""
-    _, monitor = project.read("README.md").split("\n## Monitor\n")
+    """Return the Prometheus configuration of docs/operations.md."""
+    _, monitor = project.read("docs/operations.md").split("\n## Monitor\n")
     (text,) = re.findall(r"```yaml\n(.*?)```", monitor, re.DOTALL)
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded

@@ -1,4 +1,4 @@
-"""Mocks: the README's examples with the packages that they name, and a test that forgets its mock.
+"""Mocks: the examples in docs/testing.md with their packages, and a test that forgets its mock.
 
 On each client combination.
 """
@@ -71,12 +71,12 @@ def test_with_a_socket() -> None:
 
 @pytest.mark.parametrize("answers", ON_EVERY_CLIENT)
 def test_mocks_of_the_readme(bake: Bake, answers: dict[str, str]) -> None:
-    """The README's tests pass, and its checks, with the packages that it names."""
+    """The page's tests pass, and its checks, with the packages that it names."""
     project = bake(**answers)
     apply_tour(project)
     packages = PACKAGES[answers["http_library"]]
     for package in packages:
-        assert package in project.read("README.md")
+        assert package in project.read("docs/testing.md")
     if "pytest-httpx" in packages:
         (project.path / "tests/test_github_httpx.py").write_text(PYTEST_HTTPX, encoding="utf-8")
 

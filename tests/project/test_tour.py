@@ -1,4 +1,4 @@
-"""The README's tour: its snippets are written into a project, checked and run."""
+"""The tour of a project's pages: their snippets are written into it, checked and run."""
 
 import re
 
