@@ -11,10 +11,10 @@ MODULES := answers hooks support tests $(wildcard benchmarks)
 # Tests that need more than Python, as file:program:Debian package. Where a program is missing, make
 # test prints their names and the command that installs it.
 NEEDS := operations/test_browser.py:chromium:chromium operations/test_kustomize.py:kubectl:kubernetes-client \
-	operations/test_prometheus.py:promtool:prometheus client/promises/test_shared_limits.py:redis-server:redis-server \
-	client/promises/test_cache.py:redis-server:redis-server \
-	client/promises/test_goaway.py:nginx:nginx-light operations/test_throughput.py:nginx:nginx-light \
-	operations/test_throughput.py:wrk:wrk
+	operations/test_prometheus.py:promtool:prometheus operations/test_secrets.py:redis-server:redis-server \
+	operations/test_throughput.py:nginx:nginx-light operations/test_throughput.py:wrk:wrk \
+	client/promises/test_cache.py:redis-server:redis-server client/promises/test_goaway.py:nginx:nginx-light \
+	client/promises/test_shared_limits.py:redis-server:redis-server
 part = $(word $(1),$(subst :, ,$(2)))
 has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1))
 LEFT_OUT := $(foreach need,$(NEEDS),$(if $(call has,$(call part,2,$(need))),,$(need)))
