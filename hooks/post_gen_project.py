@@ -52,10 +52,7 @@ def is_in_a_repository(directory: str) -> bool:
 
 
 def lock_dependencies() -> None:
-    if os.path.exists("uv.lock"):
-        return
-    if not is_installed("uv"):
-        print("uv is not installed: run `pipx install uv`, or see https://docs.astral.sh/uv")
+    if os.path.exists("uv.lock") or not is_installed("uv"):
         return
     print("Locking the dependencies ...", flush=True)
     if not succeeds("uv", "lock", "--quiet", "--no-python-downloads", seconds=LOCK_SECONDS):
@@ -90,11 +87,12 @@ def succeeds(*command: str, seconds: float) -> bool:
 
 def print_next_steps() -> None:
     path = "external" if UPSTREAMS.strip() else "readyz"
+    first = "" if is_installed("uv") else "  pip install uv  # or see https://docs.astral.sh/uv\n"
     print(
         f"""
 {SLUG} is ready. Start it:
 
-  cd {DESTINATION}
+{first}  cd {DESTINATION}
   uv sync
   uv run {SLUG}
 

@@ -181,7 +181,11 @@ def test_missing_tools_are_reported_with_their_remedy(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
         "Could not create a Git repository: install git and run `git init`.\n"
-        "uv is not installed: run `pipx install uv`, or see https://docs.astral.sh/uv\n"
+        "\n"
+        "my-service is ready. Start it:\n"
+        "\n"
+        "  pip install uv  # or see https://docs.astral.sh/uv\n"
+        "  cd my-service\n"
     )
     assert "curl http://127.0.0.1:8000/readyz" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 81
