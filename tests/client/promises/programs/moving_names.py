@@ -1,8 +1,10 @@
 """Calls an upstream whose name moves to another address, and reports where the calls went."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import secrets
 import socket
 import ssl
 import time
@@ -81,6 +83,16 @@ class Scene:
         }
 
 
+def free_port() -> int:
+    """Return a port that is free at both addresses, below those that the system hands out."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.socket() as old, socket.socket() as new:
+            old.bind((OLD, port))
+            new.bind((NEW, port))
+            return port
+
+
 @asynccontextmanager
 async def scene(directory: Path, *, old_listens: bool = True, **http: Any) -> AsyncGenerator[Scene]:
     dns, old, new = DNS(), Server(), Server()
@@ -89,7 +101,7 @@ async def scene(directory: Path, *, old_listens: bool = True, **http: Any) -> As
     tls.set_alpn_protocols(["h2", "http/1.1"])
     try:
         async with AsyncExitStack() as stack:
-            port = await stack.enter_async_context(new.listen(NEW, 0, tls))
+            port = await stack.enter_async_context(new.listen(NEW, free_port(), tls))
             if old_listens:
                 await stack.enter_async_context(old.listen(OLD, port, tls))
             settings = {
