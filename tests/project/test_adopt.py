@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 from fastapi import FastAPI, HTTPException
+from starlette.types import ASGIApp
 
 """
 
