@@ -78,6 +78,7 @@ def overload_plot(rows: list[dict[str, Any]], capacity_per_s: int, output: str) 
         own = [row for row in rows if row["contender"] == name]
         loads, goodputs = [row["load"] for row in own], [row["goodput_per_s"] for row in own]
         axes.plot(loads, goodputs, label=name, color=colour)
+    loads = sorted({row["load"] for row in rows})
     capacity = [capacity_per_s] * len(loads)
     (limit,) = axes.plot(loads, capacity, label="the upstream's capacity", color=GREY, marker="")
     limit.set_linestyle(":")
@@ -103,7 +104,7 @@ def name_lines(axes: Axes) -> None:
     """Write each line's name at its end, no two closer than a line of text."""
     height = 16 * axes.figure.dpi / 72  # in pixels
     above = float("-inf")
-    lines: list[Any] = axes.get_lines()
+    lines: list[Any] = [line for line in axes.get_lines() if len(line.get_xydata())]
     ends = [axes.transData.transform(line.get_xydata()[-1])[1] for line in lines]
     for end, line in sorted(zip(ends, lines, strict=True), key=lambda each: float(each[0])):
         above = max(end, above + height)

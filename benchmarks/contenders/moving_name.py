@@ -7,11 +7,11 @@ from typing import Any
 
 import uvloop
 
-_FILE = Path(os.environ["MOVING_NAME"])
-
 
 def _address_of(host: Any) -> Any:
-    return _FILE.read_text(encoding="utf-8") if host in ("moving.test", b"moving.test") else host
+    if host not in ("moving.test", b"moving.test"):
+        return host
+    return Path(os.environ["MOVING_NAME"]).read_text(encoding="utf-8")
 
 
 def install() -> None:

@@ -31,7 +31,7 @@ def rendered(bake: Bake, features: str) -> Project:
 
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Project:
-    return rendered(bake, "retry, circuit_breaker")
+    return rendered(bake, "retry, circuit_breaker, cache")
 
 
 def configuration(project: Project) -> dict[str, Any]:
@@ -72,6 +72,10 @@ def requests(error: str = "") -> str:
 def calls(error: str = "", upstream: str = "api") -> str:
     name = "http_client_request_duration_seconds_count"
     return series(name, error_type=error, upstream_name=upstream)
+
+
+def cached(result: str) -> str:
+    return series("http_client_cache_requests_total", cache_result=result, upstream_name="api")
 
 
 def within(seconds: str) -> str:
@@ -141,6 +145,9 @@ FIRES = {
         {state("waiting_requests"): "3x60", state("waiting_requests", "other"): "0x60"},
         "3 calls to api wait for a slot",
     ),
+    "old-responses": AlertCase(
+        "UpstreamStale", {cached("stale"): STEADY}, "callers get old responses of api"
+    ),
     "open-breaker": AlertCase(
         "UpstreamBreakerOpen",
         {state("breaker_state"): "2x60"},
@@ -188,6 +195,8 @@ SILENT = {
     "a-slow-moment": AlertCase("UpstreamSlow", {within("5"): "0x60", within("+Inf"): MOMENT}),
     "no-slow-calls": AlertCase("UpstreamSlow", {within("5"): "1x60", within("+Inf"): "9x60"}),
     "a-burst": AlertCase("UpstreamSaturated", {state("waiting_requests"): "0 9 9 0 9 9 0x54"}),
+    "fresh-responses": AlertCase("UpstreamStale", {cached("hit"): STEADY}),
+    "a-moment-of-old-responses": AlertCase("UpstreamStale", {cached("stale"): MOMENT}),
     "a-short-outage": AlertCase("UpstreamBreakerOpen", {state("breaker_state"): "0 2 1 2 0x56"}),
     "nobody-who-probes": AlertCase("UpstreamBreakerOpen", {state("breaker_state"): "0 2 1x58"}),
     "few-retries": AlertCase(

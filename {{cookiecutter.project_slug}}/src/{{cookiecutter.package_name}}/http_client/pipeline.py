@@ -98,7 +98,7 @@ def build(
 {% endif %}
 {% if "circuit_breaker" in cookiecutter.features %}
         # Not for the default client: one failing host would block calls to all others.
-        CircuitBreaker(http) if name else None,
+        CircuitBreaker(name, http) if name else None,
 {% endif %}
 {% if "rate_limit" in cookiecutter.features %}
         RateLimit(name, http, shared) if http.rate_limit else None,

@@ -34,6 +34,8 @@ class Call:
 {% if "cache" in cookiecutter.features %}
     cache: str | None = None
     """How the cache answered: ``hit``, ``miss``, ``revalidated``, ``stale`` or ``shared``."""
+    replaced: str = ""
+    """The failure that a stale response replaced."""
 {% endif %}
     total_timeout: Timeout | None = None
     body_failed: bool = False

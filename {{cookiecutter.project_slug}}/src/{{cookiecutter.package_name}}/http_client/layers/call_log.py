@@ -43,6 +43,8 @@ class CallLog(Layer):
 {% if "cache" in cookiecutter.features %}
         if call.cache:
             fields["cache"] = call.cache
+        if call.replaced:
+            level, fields["error"] = logging.WARNING, hide_secrets(call.replaced)
 {% endif %}
         if isinstance(failure, httpx.HTTPError):
             fields["error"] = hide_secrets(f"{type(failure).__name__}: {failure}")
