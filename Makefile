@@ -101,7 +101,7 @@ lock: $(VENV)/ready ## Update each requirements.txt to the newest versions that 
 # Debian packages venv's pip apart, so the machine's own pip fills the environment.
 $(VENV)/ready: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, as python3.11 or python3."; exit 1; }
-	@echo "Preparing $(VENV) (about a minute, once)"
+	@echo "Preparing $(VENV) (one to three minutes, once)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv --without-pip $(VENV)
 	@$(PYTHON) -m pip --python $(VENV)/bin/python install -qq --require-hashes --requirement requirements.txt

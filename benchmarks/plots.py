@@ -104,7 +104,8 @@ def name_lines(axes: Axes) -> None:
     """Write each line's name at its end, no two closer than a line of text."""
     height = 16 * axes.figure.dpi / 72  # in pixels
     above = float("-inf")
-    lines: list[Any] = [line for line in axes.get_lines() if len(line.get_xydata())]
+    every: list[Any] = axes.get_lines()
+    lines = [line for line in every if len(line.get_xydata())]
     ends = [axes.transData.transform(line.get_xydata()[-1])[1] for line in lines]
     for end, line in sorted(zip(ends, lines, strict=True), key=lambda each: float(each[0])):
         above = max(end, above + height)
