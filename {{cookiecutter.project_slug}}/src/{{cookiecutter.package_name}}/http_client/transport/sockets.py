@@ -68,27 +68,29 @@ def _look_up(host: str, port: int) -> list[AddressInfo]:
 
 
 class Name:
-    """A host's name and its addresses, which are looked up again after ``dns_ttl_s`` seconds.
+    """A host's name and its addresses, which calls look up again when they are ``due``.
 
-    Calls begin a look-up after a third of that time, so that few wait for one, and addresses of
-    alternating answers stay. A connection is kept as long as its address was in an answer of the
-    last ``dns_ttl_s`` seconds; look-ups that fail change nothing.
+    That is after a third of ``dns_ttl_s``, so that few calls wait for a look-up, and addresses of
+    alternating answers stay. A connection is kept while its address is in the last answer, and for
+    ``dns_ttl_s`` after the last one that it was in; look-ups that fail change nothing.
     """
 
     def __init__(self, resolver: Resolver, settings: HTTPSettings, host: str, port: int) -> None:
         self.due = math.inf
         """When calls must ``refresh``, by the event loop's clock."""
-        self.good_until: dict[str, float] = {}
-        """For each address, when connections to it are no longer kept."""
+        self.answered_at = -math.inf
+        """When the last answer was requested."""
+        self.seen_at: dict[str, float] = {}
+        """For each address, when the last answer that contained it was requested."""
+        self.ttl_s = settings.dns_ttl_s
         self.max_age_s = settings.connection_max_age_s or math.inf
         self.now = asyncio.get_running_loop().time
         self._resolver = resolver
-        self._ttl_s = settings.dns_ttl_s
         self._target = host, port
         self._found: list[AddressInfo] = []
-        self._asked_at = self._answered_at = self._fresh_until = -math.inf
-        self._look_up: asyncio.Future[list[AddressInfo]] | None = None
         self._failure: BaseException | None = None
+        self._look_up: asyncio.Future[list[AddressInfo]] | None = None
+        self._asked_at = -math.inf
 
     async def look_up(self) -> list[AddressInfo]:
         """Return the addresses, as ``socket.getaddrinfo`` does; raises OSError."""
@@ -96,43 +98,44 @@ class Name:
         if not self._found and self._look_up is not None:
             await asyncio.wait([self._look_up])
         if not self._found:
-            raise copy(self._failure or OSError(errno.ECANCELED, "the client is closed"))
+            assert self._failure is not None
+            raise copy(self._failure)
         family = self._found[0][0]  # the preferred one; connections spread over its addresses
         return sorted(self._found, key=lambda found: (found[0] != family, random.random()))
 
     async def refresh(self) -> None:
-        """Begin a look-up if one is due; wait for it, briefly, if the last answer is too old."""
+        """Begin a look-up if one is due; wait for it, briefly, if the last was too long ago."""
         now = self.now()
-        if self._look_up is None and (now >= min(self.due, self._fresh_until) or not self._found):
+        if self._look_up is None and (now >= self.due or not self._found):
             self._asked_at = now
             self._look_up = self._resolver.begin(*self._target)
             self._look_up.add_done_callback(self._learn)
-        if self._look_up is not None and now >= self._fresh_until:
+        if self._look_up is not None and now >= self.due + self.ttl_s * 2 / 3:
             # Cancels nothing: others wait too.
             await asyncio.wait([self._look_up], timeout=self._asked_at + _LONGEST_WAIT_S - now)
 
     def _learn(self, look_up: asyncio.Future[list[AddressInfo]]) -> None:
         self._look_up = None
-        self._failure = None if look_up.cancelled() else look_up.exception()
-        if look_up.cancelled() or self._failure:
-            if self.good_until:
-                self.due = self.now() + self._ttl_s / 3
+        closed = OSError(errno.ECANCELED, "the client is closed")
+        self._failure = closed if look_up.cancelled() else look_up.exception()
+        if self._failure is not None:
+            if self.seen_at:
+                self.due = self.now() + self.ttl_s / 3
             if getattr(self._failure, "errno", None) != socket.EAI_AGAIN:
                 self._found = []  # new connections must not use the addresses of a name that ended
             return
         self._found = look_up.result()
-        end = self._answered_at + self._ttl_s
-        known = {ip: min(until, end) for ip, until in self.good_until.items() if until > self.now()}
-        self.good_until = known | {ip: math.inf for *_, (ip, *_) in self._found}
-        self._answered_at = self._asked_at
-        self._fresh_until = self._asked_at + self._ttl_s
-        self.due = self._asked_at + self._ttl_s / 3
-        if self._target[0] in self.good_until:  # an address needs no further look-ups
-            self.due = math.inf
+        self.answered_at = self._asked_at
+        still_good = {ip: at for ip, at in self.seen_at.items() if self.now() < at + self.ttl_s}
+        self.seen_at = still_good | {ip: self.answered_at for *_, (ip, *_) in self._found}
+        # An address needs no further look-ups.
+        is_name = self._target[0] not in self.seen_at
+        self.due = self.answered_at + self.ttl_s / 3 if is_name else math.inf
 
     def forget(self) -> None:
-        """Look up again before the next connection, because one has failed."""
-        self._fresh_until = -math.inf
+        """Look up again before the next call, because a connection has failed."""
+        if self._found:
+            self.due = -math.inf
 
 
 class Peer:
@@ -142,12 +145,15 @@ class Peer:
         self.name = name
         self._address = address
         self._expires_at = name.now() + name.max_age_s
-        name.good_until.setdefault(address, math.inf)
+        name.seen_at.setdefault(address, name.answered_at)
 
     def is_current(self) -> bool:
         """Whether the connection may carry another request."""
-        now = self.name.now()
-        return now < self._expires_at and now < self.name.good_until.get(self._address, 0)
+        name, now = self.name, self.name.now()
+        seen_at = name.seen_at.get(self._address, -math.inf)
+        return now < self._expires_at and (
+            seen_at == name.answered_at or now < seen_at + name.ttl_s
+        )
 
 
 class ConnectionInfo:
