@@ -44,7 +44,7 @@ def test_missing_certificate_is_named(report: Any) -> None:
 
 
 def test_other_upstreams_and_proxies_do_not_see_it(report: Any) -> None:
-    """The certificate is not shown to an upstream with another, nor to a proxy over TLS."""
+    """The certificate is not shown to an upstream without it, nor to a proxy over TLS."""
     assert report["is_shown"] == {"own": 1, "other": 0, "proxied": 0}
 
 

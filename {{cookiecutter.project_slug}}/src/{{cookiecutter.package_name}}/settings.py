@@ -101,7 +101,7 @@ def _check_certificates(path: Path) -> Path:
     return path
 
 
-def load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
+def load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path | None = None) -> None:
     """Load a certificate and its key, which may be in the same file; raises OSError."""
 
     def reject() -> str:  # called for an encrypted key; without it, OpenSSL asks on the terminal
@@ -291,7 +291,7 @@ def _check_client_certificate(
     try:
         if cert is not None and field in given:
             load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, key)
-        elif cert is None and field == "client_key":
+        elif cert is None and field == "client_key" and "client_cert" not in given:
             raise OSError(errno.ENOENT, "CLIENT_CERT is not set")
     except OSError as error:
         reason = "must be PEM files of a certificate and its unencrypted key: {reason}"

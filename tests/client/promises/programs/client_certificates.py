@@ -139,7 +139,7 @@ async def is_half_rotated(files: Files) -> Any:
 
 
 async def is_shown(files: Files) -> Any:
-    """Only the upstream that it is set for receives it, although others ask for one as well."""
+    """Only upstreams that do not turn it off receive it, and no proxy, although all ask for one."""
     tls = files.server_tls(files.issue())
     files.link()
     tls.verify_mode = ssl.CERT_OPTIONAL
@@ -152,11 +152,11 @@ async def is_shown(files: Files) -> Any:
             urls[name] = f"https://localhost:{port}"
         os.environ["http_proxy"] = urls["proxied"]
         upstreams = {
-            "own": {"base_url": urls["own"]} | pair,
-            "other": {"base_url": urls["other"]},
-            "proxied": {"base_url": "http://up.example", "trust_env": True} | pair,
+            "own": {"base_url": urls["own"]},
+            "other": {"base_url": urls["other"], "client_cert": None},
+            "proxied": {"base_url": "http://up.example", "trust_env": True},
         }
-        http = {"ca_bundle": files.directory / "ca.pem"}
+        http = {"ca_bundle": files.directory / "ca.pem"} | pair
         settings = Settings.model_validate({"upstreams": upstreams, "http": http})
         clients = await stack.enter_async_context(open_clients(settings))
         for name in servers:

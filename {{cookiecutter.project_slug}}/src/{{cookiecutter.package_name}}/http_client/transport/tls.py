@@ -29,40 +29,28 @@ class TLS:
     """The TLS configuration of one client, which follows its certificate's files."""
 
     def __init__(self, settings: HTTPSettings) -> None:
-        self.to_proxy = self._to_upstream = ssl_context(settings.ca_bundle, settings.trust_env)
-        self._cert, self._key = settings.client_cert, settings.client_key
-        if self._cert is not None:
-            self._to_upstream = ssl_context(
-                settings.ca_bundle, settings.trust_env, self._cert, self._key
-            )
-            load_client_certificate(self._to_upstream, self._cert, self._key)
-        self._loaded = self._versions()
+        authorities = settings.ca_bundle, settings.trust_env
+        pair = settings.client_cert, settings.client_key
+        self._files = [file for file in pair if file and settings.client_cert]
+        self.to_proxy = ssl_context(*authorities)
+        self._to_upstream = ssl_context(*authorities, *self._files)
+        self._loaded: list[tuple[int, int, int]] = []
         self._warned = False
 
     def to_upstream(self) -> ssl.SSLContext:
-        """Return the configuration for a new connection; read the certificate again if changed."""
-        if self._cert is not None and (versions := self._versions()) != self._loaded:
-            try:
+        """Return the configuration for a new connection; load the certificate if it changed."""
+        try:
+            found = [file.stat() for file in self._files]
+            versions = [(each.st_mtime_ns, each.st_ino, each.st_size) for each in found]
+            if versions != self._loaded:
                 # The first one is thrown away: files that do not match leave the second unchanged.
                 for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._to_upstream):
-                    load_client_certificate(context, self._cert, self._key)
-            except OSError as error:
-                if not self._warned:
-                    fields = {"file": str(self._cert), "reason": error.strerror}
-                    log.warning("CLIENT_CERT is not usable; the previous one stays", extra=fields)
-                self._warned = True
-            else:
-                log.info("client certificate reloaded", extra={"file": str(self._cert)})
+                    load_client_certificate(context, *self._files)
+                log.info("client certificate loaded", extra={"file": str(self._files[0])})
                 self._loaded, self._warned = versions, False
+        except OSError as error:
+            if not self._warned:
+                fields = {"file": str(self._files[0]), "reason": error.strerror}
+                log.warning("CLIENT_CERT is not usable; the previous one stays", extra=fields)
+            self._warned = True
         return self._to_upstream
-
-    def _versions(self) -> list[tuple[int, int, int] | None]:
-        return [_version(file) for file in (self._cert, self._key) if file is not None]
-
-
-def _version(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
