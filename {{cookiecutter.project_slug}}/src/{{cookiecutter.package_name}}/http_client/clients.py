@@ -79,16 +79,18 @@ async def open_clients(
 ) -> AsyncGenerator[Clients]:
     """Open all clients; if one fails to open, close those before it again."""
     async with AsyncExitStack() as stack:
-        open_client = partial(_open, settings, transport)
+        new_pool = (lambda http: Replacement(transport(http))) if transport else PoolTransport
+        new_stack = partial(build, settings=settings, new_pool=new_pool)
 {% if cookiecutter.__shared_state %}
         if settings.shared_state_url:
             shared = SharedState(settings.shared_state_url)
             stack.push_async_callback(shared.aclose)
-            open_client = partial(open_client, shared=shared)
+            new_stack = partial(new_stack, shared=shared)
 {% endif %}
-        clients = Clients(await stack.enter_async_context(open_client(None)))
+        default = await stack.enter_async_context(_open("default", new_stack(None)))
+        clients = Clients(default)
         for name in settings.upstreams:
-            opened = await stack.enter_async_context(open_client(name))
+            opened = await stack.enter_async_context(_open(name, new_stack(name)))
             clients.upstreams[name] = opened
             clients.origins.setdefault(origin_of(opened.client.base_url), []).append(opened.client)
         for url in settings.external_allowed_origins:
@@ -100,21 +102,8 @@ async def open_clients(
 
 
 @asynccontextmanager
-async def _open(
-    settings: Settings,
-    transport: TransportFactory | None,
-    name: str | None,
-{% if cookiecutter.__shared_state %}
-    shared: SharedState | None = None,
-{% endif %}
-) -> AsyncGenerator[ClientStack]:
-    new_pool = (lambda http: Replacement(transport(http))) if transport else PoolTransport
-{% if cookiecutter.__shared_state %}
-    stack = build(name, settings, new_pool, shared)
-{% else %}
-    stack = build(name, settings, new_pool)
-{% endif %}
-    fields = {"upstream": name or "default", "client_id": id(stack.client)}
+async def _open(name: str, stack: ClientStack) -> AsyncGenerator[ClientStack]:
+    fields = {"upstream": name, "client_id": id(stack.client)}
     try:
         async with stack.client.opened():
             log.info("client opened", extra=fields)

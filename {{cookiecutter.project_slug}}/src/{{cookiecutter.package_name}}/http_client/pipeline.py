@@ -132,9 +132,6 @@ def _oauth2(name: str | None, settings: Settings, new_pool: NewPool) -> OAuth2 |
         "base_url": AnyHttpUrl(str(origin)),
         "headers": {},
         "oauth2_token_url": None,
-{% if "cache" in cookiecutter.features %}
-        "cache_max_bytes": None,
-{% endif %}
 {% if "rate_limit" in cookiecutter.features %}
         "rate_limit": None,
 {% endif %}
