@@ -2,8 +2,13 @@
 
 import pytest
 
-from support.generated import Generated
+from support.generated import COMBINATIONS, Generated
+from support.rendering import Bake
 
+HTTP2 = {
+    f"{library}-http2": {"http_library": library, "http_transport": "httpcore", "http2": True}
+    for library in ("httpx", "httpx2")
+}
 PHASES = ("waiting", "connecting", "TLS handshake", "headers", "body")
 
 
@@ -16,3 +21,14 @@ def test_a_thousand_cancellations_lose_nothing(service: Generated, loop: str) ->
     assert cancelled.pop("any turn") > 60
     assert cancelled == dict.fromkeys(PHASES, 180) | {"sending": 20}
     assert (report["tasks"], report["descriptors"]) == ([], 0)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("combination", [*COMBINATIONS, *HTTP2])
+def test_no_connection_is_forgotten(bake: Bake, combination: str, loop: str) -> None:
+    """A call that leaves while connecting harms no other, and the pool closes all connections."""
+    answers = (COMBINATIONS | HTTP2)[combination]
+    report = Generated(bake(upstreams="", **answers)).report("shared_connection.py", loop)
+
+    assert report["calls leave"] == {"forgotten": 0, "failures": []}
+    assert report["client closes"] == {"forgotten": 0}

@@ -10,7 +10,6 @@ import ssl
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +24,6 @@ from my_service.settings import HTTPSettings, Settings
 NAME = "moving.test"
 OLD, NEW = "127.0.0.1", "127.0.0.2"
 AUTHORITY = trustme.CA()
-HTTP2 = find_spec("my_service.http_client.transport.http2") is not None
 RETRIES: dict[str, Any] = {"max_attempts": 1} if "max_attempts" in HTTPSettings.model_fields else {}
 
 
@@ -184,8 +182,7 @@ async def connections_share_a_look_up(directory: Path) -> Any:
         the.dns.delay_s = 0.2
         calls = [asyncio.create_task(the.call()) for _ in range(100)]
         await asyncio.sleep(0.1)
-        if not HTTP2:  # httpcore2 forgets a connection if one of those who wait for it leaves
-            calls[0].cancel()
+        calls[0].cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         return the.report() | {"look_ups": the.dns.look_ups}
 

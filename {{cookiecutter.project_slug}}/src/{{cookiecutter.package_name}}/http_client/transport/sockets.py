@@ -45,6 +45,7 @@ class Resolver:
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="resolver")
         self._running: set[asyncio.Future[list[AddressInfo]]] = set()
+        self.stopped = False
         self.name = lru_cache(256)(partial(Name, self, settings))
 
     def begin(self, host: str, port: int) -> asyncio.Future[list[AddressInfo]]:
@@ -55,7 +56,8 @@ class Resolver:
         return look_up
 
     def stop(self) -> None:
-        """Cancel the look-ups; one that has begun ends in its thread."""
+        """Cancel the look-ups, and all later ones fail; one that has begun ends in its thread."""
+        self.stopped = True
         for look_up in self._running:
             look_up.cancel()
 
@@ -97,9 +99,8 @@ class Name:
         await self.refresh()
         if not self._found and self._look_up is not None:
             await asyncio.wait([self._look_up])
-        if not self._found:
-            assert self._failure is not None
-            raise copy(self._failure)
+        if not self._found or self._resolver.stopped:
+            raise copy(self._failure or OSError(errno.ECANCELED, "the client is closed"))
         family = self._found[0][0]  # the preferred one; connections spread over its addresses
         return sorted(self._found, key=lambda found: (found[0] != family, random.random()))
 
