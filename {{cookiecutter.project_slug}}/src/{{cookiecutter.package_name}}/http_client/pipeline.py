@@ -36,7 +36,7 @@ from .layers.response_limit import ResponseLimit
 from .layers.retry import Retry
 {% endif %}
 from .layers.send import Send
-{% if cookiecutter.__shared_state and "retry" in cookiecutter.features %}
+{% if cookiecutter.__shared_pushback %}
 from .layers.shared_pushback import SharedPushback
 {% endif %}
 {% if cookiecutter.telemetry %}
@@ -103,7 +103,7 @@ def build(
 {% if "rate_limit" in cookiecutter.features %}
         RateLimit(name, http, shared) if http.rate_limit else None,
 {% endif %}
-{% if cookiecutter.__shared_state and "retry" in cookiecutter.features %}
+{% if cookiecutter.__shared_pushback %}
         SharedPushback(name, pushback, shared) if pushback and shared else None,
 {% endif %}
 {% if "retry" in cookiecutter.features %}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.http_client.transport.sockets import Name, Peer, Resolver
+from {{ cookiecutter.package_name }}.http_client.transport import sockets
 from {{ cookiecutter.package_name }}.settings import HTTPSettings
 
 
@@ -18,7 +18,7 @@ class MovingName:
         self.clock = 0.0
         self.look_ups = 0
         settings = HTTPSettings(dns_ttl_s=10, connection_max_age_s=100)
-        self.name = Name(Resolver(settings), settings, "up.example", 80)
+        self.name = sockets.Name(sockets.Resolver(settings), settings, "up.example", 80)
         self.name.now = lambda: self.clock
 
     def look_up(self, *_: object, **__: object) -> list[Any]:
@@ -29,7 +29,7 @@ class MovingName:
 
     async def connect(self) -> Peer:
         found = await self.name.look_up()
-        return Peer(self.name, found[0][4][0])
+        return sockets.Peer(self.name, found[0][4][0])
 
     async def call_at(self, clock: float) -> None:
         """Do what a call does at this time, and wait for the look-up that it may begin."""
