@@ -11,7 +11,7 @@ from pydantic import AnyHttpUrl
 
 from ..settings import HTTPSettings, Settings, UpstreamSettings
 {% if "oauth2" in cookiecutter.features %}
-from .auth.oauth2 import OAuth2
+from .auth.oauth2 import OAuth2, TokenGate
 {% endif %}
 from .client import ManagedClient
 from .layers.base import Layer
@@ -74,6 +74,9 @@ def build(
 {% if "retry" in cookiecutter.features %}
     pushback = Pushback(http.retry_after_max_s) if http.retry_after_max_s else None
 {% endif %}
+{% if "oauth2" in cookiecutter.features %}
+    oauth2 = _oauth2(name, settings, new_pool)
+{% endif %}
 
     # The outermost first; CallScope, below, encloses them all.
     layers: list[Layer | None] = [
@@ -88,10 +91,13 @@ def build(
 {% if "retry" in cookiecutter.features %}
         PushbackGate(pushback, http.backoff_base_s) if pushback else None,
 {% endif %}
+{% if "oauth2" in cookiecutter.features %}
+        TokenGate(oauth2) if oauth2 else None,
+{% endif %}
         ConcurrencyLimit(http.max_connections, http.pool_timeout_s),
         Deadline(),
 {% if "oauth2" in cookiecutter.features %}
-        _oauth2(name, settings, new_pool),
+        oauth2,
 {% endif %}
 {% if "retry" in cookiecutter.features %}
         Retry(http, pushback),

@@ -27,7 +27,7 @@ class MovingName:
             raise self.answer
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 80)) for ip in self.answer]
 
-    async def connect(self) -> Peer:
+    async def connect(self) -> sockets.Peer:
         found = await self.name.look_up()
         return sockets.Peer(self.name, found[0][4][0])
 
