@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import socket
+import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from support.generated import Generated
 from support.loopback import HOST
@@ -206,3 +209,45 @@ async def test_callers_who_leave_release_their_slots(service: Generated, tmp_pat
 
     assert statuses == [200] * 2 * SLOTS
     assert (status["in_flight"], status["waiting"]) == (0, 0)
+
+
+async def test_connections_to_an_http1_server_open_concurrently(
+    service: Generated, tmp_path: Path
+) -> None:
+    """Calls do not queue for a connection that will carry only one, as httpcore2 assumes."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(tls)
+    loop = asyncio.get_running_loop()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 204 Done\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+
+    def protocol() -> asyncio.Protocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), answer)
+
+    async def accept(listening: socket.socket, number: int) -> None:
+        accepted = [(await loop.sock_accept(listening))[0] for _ in range(number)]
+        for each in accepted:  # only now do their handshakes begin
+            await loop.connect_accepted_socket(protocol, each, ssl=tls)
+
+    with socket.create_server((HOST, 0)) as listening:
+        listening.setblocking(False)
+        process = service.start(
+            upstreams__up__base_url=f"https://localhost:{listening.getsockname()[1]}",
+            upstreams__up__ca_bundle=tmp_path / "ca.pem",
+        )
+        base_url = f"http://{HOST}:{process.port}"
+        with process:
+            async with httpx.AsyncClient(base_url=base_url, timeout=60) as caller:
+                for number in (1, SLOTS):
+                    accepting = asyncio.create_task(accept(listening, number))
+                    calls = [asyncio.create_task(caller.get("/external")) for _ in range(number)]
+                    async with asyncio.timeout(20):
+                        await accepting
+                    answers = await asyncio.gather(*calls)
+                    assert [answer.json()["status"] for answer in answers] == [204] * number
