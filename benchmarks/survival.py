@@ -7,6 +7,7 @@ observed. It runs on Linux only, because it reads memory usage from /proc.
 
 import asyncio
 import re
+import ssl
 import sys
 import tempfile
 import time
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import trustme
 from machine import rendered
 
 from support.generated import misbehaving_upstream
-from support.loopback import HOST
+from support.loopback import HOST, free_port
 from support.protected import protected
 from support.service import Service
 
@@ -47,6 +49,7 @@ class Stage:
     stranger: Any
     moving_name: Path
     """The file with the address of ``moving.test``, where ``a`` is at first."""
+    bank: "Bank"
 
     async def get(self, url: str, path: str = "/external", **params: float) -> httpx.Response:
         return await self.caller.get(path, params={"url": url, **params})
@@ -311,6 +314,16 @@ async def moves(stage: Stage) -> Verdict:
     return moved.is_set(), f"after {took:.0f} s" if moved.is_set() else "still at the old one"
 
 
+async def new_certificate(stage: Stage) -> Verdict:
+    """A client certificate is replaced, and only the new one is accepted: calls still succeed"""
+    statuses = []
+    for authority in (stage.bank.first, stage.bank.second):
+        stage.bank.issue(authority)
+        async with stage.bank.accept_only(authority):
+            statuses.append(await stage.status(stage.bank.url))
+    return statuses == ["200", "200"], ", then ".join(statuses)
+
+
 async def sigterm(stage: Stage) -> Verdict:
     """SIGTERM with 50 calls in flight: all of them are answered"""
     calls = [asyncio.create_task(stage.status(f"{stage.a.url}/gate")) for _ in range(50)]
@@ -369,6 +382,7 @@ SCENARIOS: list[Scenario] = [
     unclosed,
     leaving,
     moves,
+    new_certificate,
     sigterm,
     same_document,
     outage,
@@ -392,6 +406,40 @@ def documents_of(upstream: Any) -> Any:
     return Documents
 
 
+class Bank:
+    """An upstream that wants client certificates."""
+
+    def __init__(self, directory: Path) -> None:
+        self.first, self.second = trustme.CA(), trustme.CA()
+        self.port = free_port()
+        self.url = f"https://localhost:{self.port}"
+        self.authorities = directory / "authorities.pem"
+        self.certificate = directory / "client.pem"
+        self.first.cert_pem.write_to_path(self.authorities)
+        self.issue(self.first)
+
+    def issue(self, authority: trustme.CA) -> None:
+        """Replace the client's certificate."""
+        certificate = authority.issue_cert("client.example").private_key_and_cert_chain_pem
+        certificate.write_to_path(self.certificate)
+
+    @asynccontextmanager
+    async def accept_only(self, authority: trustme.CA) -> AsyncIterator[None]:
+        """Listen, for clients with a certificate of one authority."""
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            writer.close()
+
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.verify_mode = ssl.CERT_REQUIRED
+        self.first.issue_cert("localhost").configure_cert(tls)
+        authority.configure_trust(tls)
+        async with await asyncio.start_server(answer, HOST, self.port, ssl=tls):
+            yield
+
+
 @contextmanager
 def address_file() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as directory:
@@ -406,6 +454,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
         kinds = (upstream, upstream, protected(upstream), documents_of(upstream), upstream)
         a, b, c, documents, stranger = [await stack.enter_async_context(kind()) for kind in kinds]
         moving_name = stack.enter_context(address_file())
+        bank = Bank(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         service = Service(
             [sys.executable, CONTENDERS / f"{contender}.py"],
             project,
@@ -422,6 +471,9 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             APP_UPSTREAMS__C__OAUTH2_CLIENT_SECRET=SECRET,
             APP_UPSTREAMS__DOCUMENTS__BASE_URL=documents.url,
             APP_UPSTREAMS__DOCUMENTS__CACHE_MAX_BYTES="1000000",
+            APP_UPSTREAMS__BANK__BASE_URL=bank.url,
+            APP_UPSTREAMS__BANK__CA_BUNDLE=str(bank.authorities),
+            APP_UPSTREAMS__BANK__CLIENT_CERT=str(bank.certificate),
             APP_UPSTREAMS__MOVING__BASE_URL=a.url.replace("localhost", "moving.test"),
         )
         await asyncio.to_thread(service.__enter__)
@@ -433,7 +485,7 @@ async def staged(project: Path, upstream: Any, contender: str) -> AsyncIterator[
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
         await stack.enter_async_context(caller)
-        yield Stage(service, caller, a, b, c, documents, stranger, moving_name)
+        yield Stage(service, caller, a, b, c, documents, stranger, moving_name, bank)
 
 
 async def verdict(project: Path, upstream: Any, contender: str, scenario: Scenario) -> Verdict:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,10 @@ from handlers import handlers
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, httpx.AsyncClient]]:
-    async with httpx.AsyncClient(timeout=5) as client:
+    tls = ssl.create_default_context(cafile=os.environ.get("APP_UPSTREAMS__BANK__CA_BUNDLE"))
+    if certificate := os.environ.get("APP_UPSTREAMS__BANK__CLIENT_CERT"):
+        tls.load_cert_chain(certificate)
+    async with httpx.AsyncClient(timeout=5, verify=tls) as client:
         yield {"client": client}
 
 
