@@ -18,7 +18,7 @@ def apply_tour(project: Project) -> set[str]:
     settings = "".join(SETTINGS.findall(shown))
     (project.path / ".env").write_text(settings, encoding="utf-8")
 
-    (line,) = re.findall(r"`(app\.include_router\(\w+\.router\))`", shown)
+    (line,) = re.findall(r"`(app\.include_router\(repos\.router\))`", shown)
     app = project.package / "app.py"
     text = app.read_text(encoding="utf-8")
     for before, after in (

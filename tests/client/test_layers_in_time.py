@@ -224,7 +224,7 @@ def test_no_attempt_begins_before_the_time_named(
     service: ServiceModules, loop: VirtualTimeLoop, chosen: dict[str, Any], own: dict[str, str]
 ) -> None:
     """100 calls wait 10 s, without a slot; one goes first, the others after its answer."""
-    client = Client(service, loop, max_connections=3, pool_timeout_s=60, **chosen)
+    client = Client(service, loop, **chosen)
     client.end(client.begin(PUSHBACK, method="POST"))
     calls = [client.begin(Answer(after_s=0.01), **own) for _ in range(100)]
     loop.advance(5)

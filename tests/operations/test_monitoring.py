@@ -33,7 +33,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 OWN = {
     "circuit_breaker": {"UpstreamBreakerOpen", "Circuit breaker"},
     "retry": {"UpstreamRetries"},
-    "cache": {"Calls answered by the cache"},
+    "cache": {"UpstreamStale", "Calls answered by the cache"},
 }
 
 

@@ -58,7 +58,7 @@ class EventStream:
 
 @dataclass(frozen=True)
 class Service:
-    """The modules of a generated service, and what its README sets for an LLM API."""
+    """The modules of a generated service, and what its pages set for an LLM API."""
 
     app: Any
     settings: Any
@@ -81,8 +81,8 @@ class Service:
 def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[Service]:
     package = f"slow_streams_{request.param}".replace("-", "_")
     project = bake(**COMBINATIONS[request.param], package_name=package)
-    readme = (project.path / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"^APP_UPSTREAMS__OPENAI__(\w+_TIMEOUT_S)=(\d+)$", readme, re.MULTILINE)
+    page = project.read("docs/upstreams.md")
+    named = re.findall(r"^APP_UPSTREAMS__OPENAI__(\w+_TIMEOUT_S)=(\d+)$", page, re.MULTILINE)
     assert len(named) == 2
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(project.path / "src")
@@ -105,7 +105,7 @@ async def call(port: int, path: str) -> AsyncGenerator[asyncio.StreamReader]:
 
 
 def test_five_minute_stream_arrives(service: Service) -> None:
-    """With the README's two settings, a stream that pauses for a minute arrives whole."""
+    """With the two settings of the page, a stream that pauses for a minute arrives whole."""
 
     async def read_streams() -> tuple[list[int], bytes]:
         upstream = EventStream()

@@ -49,7 +49,7 @@ _PROBLEMS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (httpx.UnsupportedProtocol, 500, "internal-error", "Invalid upstream request."),
     (httpx.TimeoutException, 504, "upstream-timeout", "The upstream did not respond in time."),
     (httpx.ConnectError, 502, "upstream-unreachable", "Cannot reach the upstream."),
-    (httpx.HTTPStatusError, 502, "upstream-status", "The upstream rejected the request."),
+    (httpx.HTTPStatusError, 502, "upstream-status", "The upstream returned an error."),
     (httpx.HTTPError, 502, "upstream-failed", "The upstream sent a broken or invalid response."),
 )
 

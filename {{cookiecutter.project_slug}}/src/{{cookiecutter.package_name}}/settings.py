@@ -188,7 +188,7 @@ class HTTPSettings(BaseModel):
     dns_ttl_s: Seconds = 10
     """How long an address is used after DNS has last returned it, in seconds."""
     connection_max_age_s: Seconds | None = None
-    """Age at which a connection is closed, once it is idle, in seconds."""
+    """Age after which a connection takes no more calls, in seconds."""
 {% if "retry" in cookiecutter.features %}
 
     max_attempts: Annotated[int, Field(gt=0)] = 3
