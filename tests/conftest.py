@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,21 @@ def bake(template: Path, once: Once, tmp_path_factory: pytest.TempPathFactory) -
         return Project(path, complete)
 
     return bake
+
+
+@pytest.fixture(scope="session")
+def report_once(bake: Bake, once: Once) -> Callable[..., Any]:
+    """Run a program in a generated service once per test run; each call returns its report."""
+
+    def report_once(program: str, **answers: object) -> Any:
+        def run(directory: Path) -> None:
+            report = Generated(bake(upstreams="", **answers)).report(program)
+            (directory / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+        directory = once("-".join([program, *map(str, answers.values())]), run)
+        return json.loads((directory / "report.json").read_text(encoding="utf-8"))
+
+    return report_once
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from support.generated import COMBINATIONS, Generated
+from support.generated import COMBINATIONS
 from support.rendering import Bake
 
 PROGRAM = "client_certificates.py"
@@ -16,9 +17,8 @@ HTTP2 = {"http_library": "httpx2", "http_transport": "httpcore", "http2": True}
 
 
 @pytest.fixture(scope="module", params=[*COMBINATIONS, "http2"])
-def report(request: pytest.FixtureRequest, bake: Bake) -> Any:
-    answers = COMBINATIONS.get(request.param, HTTP2)
-    return Generated(bake(upstreams="", **answers)).report(PROGRAM)
+def report(request: pytest.FixtureRequest, report_once: Callable[..., Any]) -> Any:
+    return report_once(PROGRAM, **COMBINATIONS.get(request.param, HTTP2))
 
 
 def test_rotation_fails_no_call(report: Any) -> None:

@@ -1,19 +1,18 @@
 """A name that moves is called at its new address, even while the old one still answers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from support.generated import COMBINATIONS, Generated
-from support.rendering import Bake
+from support.generated import COMBINATIONS
 
 HTTP2 = {"http_library": "httpx2", "http_transport": "httpcore", "http2": True}
 
 
 @pytest.fixture(scope="module", params=[*COMBINATIONS, "http2"])
-def report(request: pytest.FixtureRequest, bake: Bake) -> Any:
-    answers = COMBINATIONS.get(request.param, HTTP2)
-    return Generated(bake(upstreams="", **answers)).report("moving_names.py")
+def report(request: pytest.FixtureRequest, report_once: Callable[..., Any]) -> Any:
+    return report_once("moving_names.py", **COMBINATIONS.get(request.param, HTTP2))
 
 
 def test_busy_connections_move(report: Any) -> None:
