@@ -101,8 +101,10 @@ async def rotates(files: Files) -> Any:
             for rotation in range(1, ROTATIONS + 1):
                 while left > CALLS - rotation * CALLS // (ROTATIONS + 1):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-                issuer = files.issue()
+                old, issuer = issuer, files.issue()
                 files.link()
+                current = files.server_tls(old, issuer)
+                await asyncio.sleep(0.2)  # for handshakes that began with the old one
                 current = files.server_tls(issuer)
             await asyncio.gather(*callers)
     return {"failures": failures, "requests": server.requests, "issuers": len(server.issuers)}
