@@ -2,9 +2,10 @@
 
 16 tasks in one process call nginx: first through aiohttp alone, then through httpx on the
 transport, then through the client with one more layer each time, from the innermost outwards. The
-project has every feature. The rate limit is never reached, and telemetry is not exported. Deadline
-reads the body, at less cost than httpx, which reads it in the rows before. The last row is the
-service's middleware, around a request that does nothing.
+project has every feature. The rate limit is never reached, telemetry is not exported, and cache,
+access tokens and shared state are off. Deadline reads the body, at less cost than httpx, which
+reads it in the rows before. The last row is the service's middleware, around a request that does
+nothing.
 """
 
 # ruff: noqa: PLC0415 - the package exists only after rendering

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from answers.questions import add_defaults
 from support.generated import COMBINATIONS, Generated
+from support.redis import Redis
 from support.rendering import EVERYTHING, Bake, Cookiecutter, Project, copy_template, render
 
 Once = Callable[[str, Callable[[Path], object]], Path]
@@ -73,6 +74,15 @@ def report_once(bake: Bake, once: Once) -> Callable[..., Any]:
         return json.loads((directory / "report.json").read_text(encoding="utf-8"))
 
     return report_once
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A real Redis; a test may stop, kill and start it."""
+    redis = Redis(tmp_path)
+    redis.start()
+    yield redis
+    redis.kill()
 
 
 @pytest.fixture

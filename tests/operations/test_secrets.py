@@ -38,52 +38,47 @@ def leaky(upstream: Any) -> Any:
 
 
 @pytest.mark.anyio
-async def test_no_secret_leaves_the_service(bake: Bake, tmp_path: Path) -> None:
+async def test_no_secret_leaves_the_service(bake: Bake, redis: Redis, tmp_path: Path) -> None:
     """No log line at DEBUG, span, metric, problem or health response contains a secret."""
     project = bake(**EVERYTHING, upstreams="")
     upstream = misbehaving_upstream(project.path)
     certificate = trustme.CA().issue_cert("client.example").private_key_and_cert_chain_pem
     certificate.write_to_path(tmp_path / "client.pem")
-    redis = Redis(tmp_path)
-    redis.start()
-    try:
-        async with protected(upstream)() as api, leaky(upstream)() as leak, upstream() as plain:
-            settings = {
-                "APP_LOG_LEVEL": "DEBUG",
-                "APP_SHARED_STATE_URL": redis.url,
-                "APP_HTTP__CACHE_MAX_BYTES": "1000000",
-                "APP_HTTP__RATE_LIMIT": "1000/second",
-                "APP_HTTP__CLIENT_CERT": str(tmp_path / "client.pem"),
-                "APP_UPSTREAMS__API__BASE_URL": f"{api.url}/",
-                "APP_UPSTREAMS__API__OAUTH2_TOKEN_URL": f"{api.url}/token",
-                "APP_UPSTREAMS__LEAK__BASE_URL": leak.url,
-                "APP_UPSTREAMS__LEAK__OAUTH2_TOKEN_URL": f"{leak.url}/token?key={SECRET}",
-                "APP_UPSTREAMS__PLAIN__BASE_URL": f"{plain.url}/",
-                "APP_UPSTREAMS__PLAIN__BEARER_TOKEN": SECRET,
-                "APP_UPSTREAMS__PLAIN__HEADERS": json.dumps({"X-Key": SECRET}),
+    async with protected(upstream)() as api, leaky(upstream)() as leak, upstream() as plain:
+        settings = {
+            "APP_LOG_LEVEL": "DEBUG",
+            "APP_SHARED_STATE_URL": redis.url,
+            "APP_HTTP__CACHE_MAX_BYTES": "1000000",
+            "APP_HTTP__RATE_LIMIT": "1000/second",
+            "APP_HTTP__CLIENT_CERT": str(tmp_path / "client.pem"),
+            "APP_UPSTREAMS__API__BASE_URL": f"{api.url}/",
+            "APP_UPSTREAMS__API__OAUTH2_TOKEN_URL": f"{api.url}/token",
+            "APP_UPSTREAMS__LEAK__BASE_URL": leak.url,
+            "APP_UPSTREAMS__LEAK__OAUTH2_TOKEN_URL": f"{leak.url}/token?key={SECRET}",
+            "APP_UPSTREAMS__PLAIN__BASE_URL": f"{plain.url}/",
+            "APP_UPSTREAMS__PLAIN__BEARER_TOKEN": SECRET,
+            "APP_UPSTREAMS__PLAIN__HEADERS": json.dumps({"X-Key": SECRET}),
+        }
+        for name in ("API", "LEAK"):
+            settings[f"APP_UPSTREAMS__{name}__OAUTH2_CLIENT_ID"] = "client"
+            settings[f"APP_UPSTREAMS__{name}__OAUTH2_CLIENT_SECRET"] = SECRET
+        with Receiver() as receiver:
+            exported = {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+                "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer%20{SECRET}",
             }
-            for name in ("API", "LEAK"):
-                settings[f"APP_UPSTREAMS__{name}__OAUTH2_CLIENT_ID"] = "client"
-                settings[f"APP_UPSTREAMS__{name}__OAUTH2_CLIENT_SECRET"] = SECRET
-            with Receiver() as receiver:
-                exported = {
-                    "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
-                    "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer%20{SECRET}",
-                }
-                service = project.start(**settings, **exported)
-                await asyncio.to_thread(service.__enter__)
-                try:
-                    answers = await asyncio.to_thread(
-                        calls, service.get, [api.url, leak.url, plain.url]
-                    )
-                    redis.kill()
-                    answers += await asyncio.to_thread(calls, service.get, [api.url, plain.url])
-                finally:
-                    await asyncio.to_thread(service.stop)
-                raw = receiver.raw
-            tokens = api.valid
-    finally:
-        redis.kill()
+            service = project.start(**settings, **exported)
+            await asyncio.to_thread(service.__enter__)
+            try:
+                answers = await asyncio.to_thread(
+                    calls, service.get, [api.url, leak.url, plain.url]
+                )
+                redis.kill()
+                answers += await asyncio.to_thread(calls, service.get, [api.url, plain.url])
+            finally:
+                await asyncio.to_thread(service.stop)
+            raw = receiver.raw
+        tokens = api.valid
 
     key = re.findall(r"[A-Za-z0-9+/]{40,}", (tmp_path / "client.pem").read_text("ascii"))[1]
     secrets = {SECRET, PASSWORD, key, *tokens}

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -92,14 +90,6 @@ def cached(bake: Bake) -> dict[str, Generated]:
 @pytest.fixture(params=COMBINATIONS)
 def service(request: pytest.FixtureRequest, cached: dict[str, Generated]) -> Generated:
     return cached[request.param]
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    redis = Redis(tmp_path)
-    redis.start()
-    yield redis
-    redis.kill()
 
 
 def run(service: Generated, scenario: str, redis: Redis | None = None) -> Any:

@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,6 @@ pytestmark = pytest.mark.anyio
 AWAY = "Redis is unavailable; each process continues alone"
 BACK = "Redis is available again; sharing state"
 KEY = "my_service:rate_limit:up"
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    redis = Redis(tmp_path)
-    redis.start()
-    yield redis
-    redis.kill()
 
 
 class Pair:
