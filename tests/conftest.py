@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,16 @@ from answers.questions import add_defaults
 from support.generated import COMBINATIONS, Generated
 from support.redis import Redis
 from support.rendering import EVERYTHING, Bake, Cookiecutter, Project, copy_template, render
+from support.repository import ROOT
 
 Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mypy_cache(worker_id: str) -> None:
+    """One mypy cache per worker: processes that share one can crash on each other's files."""
+    shared = Path(os.environ.get("MYPY_CACHE_DIR", ROOT / ".mypy_cache"))
+    os.environ["MYPY_CACHE_DIR"] = str(shared / worker_id)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import ast
 import itertools
 import json
-import os
 import random
 import re
 import tomllib
@@ -20,7 +19,6 @@ from answers.rules import find_problems
 from support.generated import COMBINATIONS
 from support.rendering import EVERYTHING, NOTHING, Bake
 
-ROOT = Path(__file__).parents[2]
 UPSTREAMS = {
     "no-upstream": "",
     "one-upstream": "httpbin=https://httpbin.org",
@@ -239,24 +237,16 @@ def faults(path: Path) -> Iterator[str]:
 
 
 @every_other_combination
-def test_what_is_written_passes_its_own_checks(
-    bake: Bake, row: Row, mypy_cache: Path, tmp_path: Path
-) -> None:
+def test_what_is_written_passes_its_own_checks(bake: Bake, row: Row, tmp_path: Path) -> None:
     """A project passes its own format check, lint, types and tests, and skips none."""
     project = bake(**answers_of(row))
     report = tmp_path / "report.xml"
 
     project.run("ruff", "format", "--check", ".")
     project.run("ruff", "check", ".")
-    project.run("mypy", f"--cache-dir={mypy_cache}")
+    project.run("mypy")
     project.run("pytest", f"--junitxml={report}", f"--basetemp={tmp_path / 'own'}")
     (suite,) = ElementTree.parse(report).getroot()
 
     assert int(suite.attrib["tests"]) > 20
     assert suite.attrib["skipped"] == "0"
-
-
-@pytest.fixture(scope="session")
-def mypy_cache(worker_id: str) -> Path:
-    """One mypy cache per worker, because all projects use the same libraries."""
-    return Path(os.environ.get("MYPY_CACHE_DIR", ROOT / ".mypy_cache"), f"services-{worker_id}")
