@@ -43,9 +43,9 @@ async def call(client: httpx.AsyncClient, path: str) -> str:
                     await anext(response.aiter_bytes())
                 return path
             case _:
-                # Only for this path, because the others may take that long on a busy machine.
-                timeout_s = 0.2 if path == "/hang" else 10
-                return str((await client.get(path, timeout=timeout_s)).status_code)
+                # Nothing else is that short, because it may take that long on a busy machine.
+                timeout = httpx.Timeout(10, read=0.2 if path == "/hang" else 10)
+                return str((await client.get(path, timeout=timeout)).status_code)
     except httpx.HTTPError as failure:
         return type(failure).__name__
 
