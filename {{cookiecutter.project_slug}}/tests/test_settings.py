@@ -95,7 +95,7 @@ def test_unknown_variables_are_one_warning(
 ) -> None:
     """Unknown variables do not stop the start; one line names each, with the closest setting."""
     Path(".env").write_text("APP_LOG_LEVL=s3cret\nAPP_PORT=1\n", encoding="utf-8")
-    for name in ("HTTP__READ_TIMEOT_S", "UPSTREAMS__UP__BASE_ULR", "SERVICE_HOST"):
+    for name in ("HTTP__READ_TIMEOT_S", "UPSTREAM__UP__BASE_ULR", "SERVICE_HOST"):
         monkeypatch.setenv(f"APP_{name}", "s3cret")
     monkeypatch.setenv("APP_UPSTREAMS__UP__BASE_URL", "http://up.example")
     Settings()
@@ -104,7 +104,7 @@ def test_unknown_variables_are_one_warning(
     assert caplog.messages == [
         "unknown settings: APP_HTTP__READ_TIMEOT_S (closest: APP_HTTP__READ_TIMEOUT_S), "
         "APP_LOG_LEVL (closest: APP_LOG_LEVEL), APP_SERVICE_HOST, "
-        "APP_UPSTREAMS__UP__BASE_ULR (closest: APP_UPSTREAMS__UP__BASE_URL)"
+        "APP_UPSTREAM__UP__BASE_ULR (closest: APP_UPSTREAMS__UP__BASE_URL)"
     ]
 
 
@@ -118,6 +118,7 @@ def test_unknown_variables_are_one_warning(
         ("APP_HTTP__CA_BUNDLE", __file__),
         ("APP_HTTP__CLIENT_CERT", __file__),
         ("APP_UPSTREAMS__OTHER__CLIENT_KEY", __file__),
+        ("APP_UPSTREAMS__OTHER__BASE_URL", "other.example"),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "ftp://other.example"),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "http://other.example/?"),
         ("APP_UPSTREAMS__OTHER__BASE_URL", "http://user:s3cret@other.example"),
@@ -142,6 +143,7 @@ def test_invalid_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -
     (line,) = describe_errors(error.value)
     assert line.startswith(name)
     assert "s3cr" not in line
+    assert "relative URL" not in line
 
 
 def test_example_lists_every_setting() -> None:

@@ -2,10 +2,13 @@
 
 import gc
 import math
+import sys
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
+    if sys.argv[1:]:
+        sys.exit("No arguments: settings are environment variables, listed in .env.example.")
     # Imports create little garbage, so looking for it would waste a tenth of the start. The
     # lifespan sets the threshold for serving.
     gc.set_threshold(200_000)

@@ -398,10 +398,10 @@ def _is_setting(variable: str) -> bool:
 
 
 def _settings_like(name: str) -> list[str]:
-    """Return all settings, and those of the upstream whose setting is named."""
+    """Return all settings, and those of an upstream with the second part of the name."""
     names = [*Settings.model_fields, *(f"http__{field}" for field in HTTPSettings.model_fields)]
-    if name.startswith("upstreams__"):
-        upstream = "__".join(name.split("__")[:2])
+    if "__" in name:
+        upstream = "upstreams__" + name.split("__")[1]
         names += [upstream, *(f"{upstream}__{field}" for field in UpstreamSettings.model_fields)]
     return names
 
@@ -421,7 +421,8 @@ def describe_errors(error: ValidationError | SettingsError | UnicodeDecodeError)
     if isinstance(error, SettingsError):  # its message: error parsing value for field "…"
         _, field, *_ = str(error).split('"')
         return [f"APP_{field.upper()}…: is not valid JSON"]
-    return [f"{_variable(problem)}: {problem['msg']}" for problem in error.errors()]
+    lines = [f"{_variable(problem)}: {problem['msg']}" for problem in error.errors()]
+    return [line.replace("relative URL without a base", "such as https://…") for line in lines]
 
 
 def _variable(problem: Any) -> str:

@@ -47,7 +47,8 @@ class ResponseLimit(Layer):
         raw = [(name.lower(), value) for name, value in headers.raw]
         names = {name for name, _ in raw}
         length = b", ".join([value for name, value in raw if name == b"content-length"])
-        codings = _codings(headers) if b"content-encoding" in names else []
+        named = _codings(headers) if b"content-encoding" in names else []
+        codings = [coding for coding in named if coding in _DECODED_BY_HTTPX]
         try:
             if length.isdigit() and int(length) > max_bytes:
                 raise ResponseTooLarge(f"the body exceeds {max_bytes} bytes")
@@ -64,6 +65,8 @@ class ResponseLimit(Layer):
             chunks = _limit(_decode(chunks, coding), max_bytes)
         if codings:
             del headers["Content-Encoding"]
+            if unknown := [coding for coding in named if coding not in codings]:
+                headers["Content-Encoding"] = ", ".join(unknown)
             headers.pop("Content-Length", None)
         response.stream = _Decoded(chunks, response.stream)
         return response
@@ -86,8 +89,7 @@ def has_body(request: httpx.Request, response: httpx.Response) -> bool:
 def _codings(headers: httpx.Headers) -> list[str]:
     # Parsed as httpx parses them: it would decode any that were missed here.
     values = headers.get_list("Content-Encoding", split_commas=True)
-    codings = (coding.strip().lower() for coding in values)
-    return [coding for coding in codings if coding in _DECODED_BY_HTTPX]
+    return [coding.strip().lower() for coding in values]
 
 
 async def _limit(chunks: AsyncIterable[bytes], max_bytes: float) -> AsyncIterator[bytes]:
