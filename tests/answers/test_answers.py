@@ -219,10 +219,11 @@ def rejected_fields(output: str) -> list[str]:
 
 
 def command_in(output: str) -> list[str]:
-    """The words after `cookiecutter` in the command that an error message ends with."""
-    program, *words = shlex.split(output.rstrip().rpartition("\n")[2])
-    assert program == "cookiecutter"
-    return words
+    """The words after `python -m cookiecutter` in the command that an error message ends with."""
+    python, *words = shlex.split(output.rstrip().rpartition("\n")[2])
+    assert Path(python).parent == Path(sys.executable).parent
+    assert words[:2] == ["-m", "cookiecutter"]
+    return words[2:]
 
 
 def given_as(answers: dict[str, str]) -> list[str]:
@@ -733,13 +734,32 @@ def test_the_suggested_command_keeps_valid_answers(
         *("description=It's $HOME", "license=Proprietary", "author_email=me", "project_name=Maps"),
     )
 
-    assert rejected.stdout.splitlines()[-1] == (
+    assert rejected.stdout.splitlines()[-1].partition(" -m ")[2] == (
         f"cookiecutter {template} --no-input --output-dir 'a b' --accept-hooks no "
         "project_name=Maps 'description=It'\"'\"'s $HOME' author_email=you@example.com "
         "license=Proprietary"
     )
     assert cookiecutter(*command_in(rejected.stdout)).returncode == 0
     assert (cookiecutter.cwd / "a b" / "maps" / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize("answer", ["author_email=me", "license=GPL"])
+def test_the_suggested_command_can_be_typed(
+    template: Path, cookiecutter: Cookiecutter, tmp_path: Path, answer: str
+) -> None:
+    """uvx runs a program that is not on the user's PATH; nor may one be that is run by its path."""
+    program = Path(sys.executable).with_name("cookiecutter")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cookiecutter").symlink_to(program)
+    on_path = {"PATH": str(tmp_path / "bin")}
+
+    def suggested(**env: str) -> str:
+        lines = cookiecutter(template, "--no-input", answer, env=env).stdout.splitlines()
+        return lines[lines.index("Run this instead:") + 2].partition(f" {template} ")[0]
+
+    assert suggested(**on_path, UV="/somewhere/uv") == "uvx cookiecutter"
+    assert suggested(**on_path) == "cookiecutter"
+    assert suggested() == f"{program.with_name('python')} -m cookiecutter"
 
 
 def test_an_existing_directory_keeps_every_file(template: Path, cookiecutter: Cookiecutter) -> None:
