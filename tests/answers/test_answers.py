@@ -838,6 +838,7 @@ def test_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecutter
     assert "[1/16] Project name (human-readable) (My Service): " in output
     assert "1 - httpx: the original (works with openai 2 and 3, anthropic 0)" in output
     assert "2 - httpx2: its maintained fork (works with openai 3, anthropic 1 and 2)" in output
+    assert "2 - httpcore: httpx's own pool (its fork httpcore2), supports HTTP/2" in output
     assert re.findall(r"(?m)^    ([a-z0-9_]+): [a-z]", output.replace("\r", "")) == [*FEATURES]
     assert f"({QUESTIONS['features']}): " in output
     stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))
