@@ -5,7 +5,9 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -53,6 +55,13 @@ def _in_quotes(word: str) -> str:
     return '"' + subprocess.list2cmdline([f" {word}"]).removeprefix('" ')
 
 
+def start_of(program: str) -> list[str]:
+    """Return the words that start this Python program in the user's shell."""
+    if "UV" in os.environ:  # uvx sets it, and adds the program to its own PATH only
+        return ["uvx", program]
+    return [program] if shutil.which(program) else [sys.executable, "-m", program]
+
+
 def current_command() -> Command | None:
     """Return the command that renders the template, or None under the Python API."""
     if context := cookiecutter_context():
@@ -72,7 +81,7 @@ def cookiecutter_context() -> click.Context | None:
 def cookiecutter_command(context: click.Context) -> Command:
     params = context.params
     return Command(
-        ["cookiecutter", params["template"], *_given_options(context)],
+        [*start_of("cookiecutter"), params["template"], *_given_options(context)],
         params["extra_context"] or {},
         # A replay does not read the user's config.
         {} if replays(context) else _configured(params["config_file"], params["default_config"]),
@@ -113,9 +122,9 @@ def cruft_arguments() -> Mapping[str, Any] | None:
 def _cruft_command(arguments: Mapping[str, Any]) -> Command:
     given = arguments["extra_context"] or {}
     if "template_git_url" not in arguments:  # An update has the answers of the creation.
-        words = ["cruft", "update"]
+        words = [*start_of("cruft"), "update"]
         return Command(words, given, {}, asks=False, json_option="--variables-to-update")
-    words = ["cruft", "create", str(arguments["template_git_url"])]
+    words = [*start_of("cruft"), "create", str(arguments["template_git_url"])]
     for name in ("output_dir", "config_file", "checkout"):
         if arguments[name] not in {None, Path()}:
             words += [f"--{name.replace('_', '-')}", str(arguments[name])]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 
-from .command import Command, cruft_arguments, current_command
+from .command import Command, cruft_arguments, current_command, start_of
 from .problems import Problem, report
 from .questions import QUESTIONS, TEMPLATE, as_answer
 from .rules import corrected_answers, find_problems, unknown_options
@@ -47,7 +47,7 @@ def error_message(answers: Mapping[str, object], asked: bool = True) -> str:
     command = current_command()
     if command is None:
         template = TEMPLATE.name if COPY else str(TEMPLATE)
-        command = Command(["cookiecutter", template], {}, {}, asks=True)
+        command = Command([*start_of("cookiecutter"), template], {}, {}, asks=True)
     problems = unknown_options(command.given) + find_problems(answers)
     options = ["--no-input"] if asked and command.asks else []
     if dropped := _dropped(command.configured, command.given):

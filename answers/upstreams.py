@@ -102,6 +102,22 @@ def _corrected_url(url: str) -> str:
     return next(url for url in candidates if not _url_error(url))
 
 
+def _intended_parts(entry: str) -> tuple[str, str]:
+    """Find the name and the URL in an entry of another form, such as `github: https://…`."""
+    entry = re.sub(r"[\"'<>{}]", "", entry)
+    if "=" not in entry and "://" not in entry:
+        entry = re.sub(r"[\w@-]+\.", r"https://\g<0>", entry, count=1)
+    form = r"(?is)(.*?)(https?://[^?#]*?)(?:\s*=\s*([\w-]+)|[?#].*)?"
+    if not (found := re.fullmatch(form, entry)):
+        return _name_and_url(entry)
+    before, url, after = found.groups()
+    url = _corrected_url(url)
+    # Not from the text that was given, which may contain credentials.
+    labels = (urlsplit(url).hostname or "").split(".")
+    host = next((label for label in labels if label not in {"api", "www"}), "")
+    return before.strip(" =:-") or after or host, url
+
+
 def check_upstreams(text: str) -> tuple[str, list[EntryError]]:
     """Return the corrected answer, and what is wrong with each invalid entry."""
     corrected: list[str] = []
@@ -110,9 +126,12 @@ def check_upstreams(text: str) -> tuple[str, list[EntryError]]:
     for entry in entries(text):
         name, url = _name_and_url(entry)
         form_error = None if "=" in entry else "is not of the form name=base_url"
-        if name_error := _name_error(name):
+        name_error, url_error = _name_error(name), _url_error(url)
+        if not re.match("(?i)https?://", url):
+            name, url = _intended_parts(entry)
+        if _name_error(name):
             name = _corrected_name(name)
-        if url_error := _url_error(url):
+        if _url_error(url):
             url = _corrected_url(url)
         stem, number = name[: UPSTREAM_LIMIT - 2], 2
         repeated_error = None

@@ -9,6 +9,7 @@ import sys
 
 SLUG = "{{ cookiecutter.project_slug | escape_python }}"
 UPSTREAMS = "{{ cookiecutter.upstreams | escape_python }}"
+PYTHON = "{{ cookiecutter.python_version | escape_python }}"
 DESTINATION = "{{ cookiecutter | destination | escape_python }}"
 LOCK_SECONDS = 60
 # Variables by which git and uv would change another repository or project.
@@ -55,8 +56,12 @@ def lock_dependencies() -> None:
     if os.path.exists("uv.lock") or not is_installed("uv"):
         return
     print("Locking the dependencies ...", flush=True)
-    if not succeeds("uv", "lock", "--quiet", "--no-python-downloads", seconds=LOCK_SECONDS):
+    if succeeds("uv", "lock", "--quiet", "--no-python-downloads", seconds=LOCK_SECONDS):
+        return
+    if succeeds("uv", "python", "find", "--quiet", "--no-python-downloads", seconds=10):
         print("Locking failed. Run `uv sync` to lock them, or to see the error.")
+    else:
+        print(f"No Python {PYTHON} or later: `uv sync` downloads one and locks the dependencies.")
 
 
 def is_installed(program: str) -> bool:

@@ -68,7 +68,9 @@ def clean_environment() -> dict[str, str]:
     """
     settings = ("APP_", "COOKIECUTTER_", "OTEL_", "PYTEST_", "PYTHON", "VIRTUAL_ENV")
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(settings)
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(settings) and name != "UV"
     }
     tools = Path(sys.executable).parent
     # Like pip, uv should trust a company's own certificate authority.

@@ -219,10 +219,11 @@ def rejected_fields(output: str) -> list[str]:
 
 
 def command_in(output: str) -> list[str]:
-    """The words after `cookiecutter` in the command that an error message ends with."""
-    program, *words = shlex.split(output.rstrip().rpartition("\n")[2])
-    assert program == "cookiecutter"
-    return words
+    """The words after `python -m cookiecutter` in the command that an error message ends with."""
+    python, *words = shlex.split(output.rstrip().rpartition("\n")[2])
+    assert Path(python).parent == Path(sys.executable).parent
+    assert words[:2] == ["-m", "cookiecutter"]
+    return words[2:]
 
 
 def given_as(answers: dict[str, str]) -> list[str]:
@@ -280,6 +281,16 @@ def test_an_answer_that_is_not_text_is_reported(field: str) -> None:
         ({"upstreams": "git-hub=api.github.com"}, "git_hub=https://api.github.com"),
         ({"upstreams": "maß=https://a.example"}, "mass=https://a.example"),
         ({"upstreams": "a=https://u:p@a.example:8443/v1?x=y"}, "a=https://a.example:8443/v1"),
+        ({"upstreams": "https://api.github.com"}, "github=https://api.github.com"),
+        ({"upstreams": "github:https://api.github.com"}, "github=https://api.github.com"),
+        ({"upstreams": "GitHub https://api.github.com"}, "GitHub=https://api.github.com"),
+        ({"upstreams": "github => https://api.github.com"}, "github=https://api.github.com"),
+        ({"upstreams": "{'github': 'https://api.github.com'}"}, "github=https://api.github.com"),
+        ({"upstreams": "https://api.github.com=hub"}, "hub=https://api.github.com"),
+        ({"upstreams": "https://api.github.com/v1/?page=2"}, "github=https://api.github.com/v1/"),
+        ({"upstreams": "api.github.com/v1"}, "github=https://api.github.com/v1"),
+        ({"upstreams": "http://127.0.0.1:9000"}, "upstream=http://127.0.0.1:9000"),
+        ({"upstreams": "github"}, "github=https://api.example.com"),
         ({"features": "circuit-breaker"}, "circuit_breaker"),
         ({"features": "Rate Limit"}, "rate_limit"),
         ({"features": "retries"}, "retry"),
@@ -332,6 +343,9 @@ def test_templates_can_find_a_feature_in_the_answer() -> None:
         ("github=https://ann:secret@api.github.com", "github=https://***@api.github.com"),
         ("github=https://ann:sec/ret@api.github.com", "github=https://***@api.github.com"),
         ("github=ann:secret@api.github.com", "github=***@api.github.com"),
+        ("https://ann:secret@api.github.com", "https://***@api.github.com"),
+        ("https://ann:sec=ret@api.github.com", "https://***@api.github.com"),
+        ("github: https://ann:sec/ret@api.github.com", "github: https://***@api.github.com"),
     ],
 )
 def test_a_password_is_not_shown(upstreams: str, shown: str) -> None:
@@ -733,13 +747,32 @@ def test_the_suggested_command_keeps_valid_answers(
         *("description=It's $HOME", "license=Proprietary", "author_email=me", "project_name=Maps"),
     )
 
-    assert rejected.stdout.splitlines()[-1] == (
+    assert rejected.stdout.splitlines()[-1].partition(" -m ")[2] == (
         f"cookiecutter {template} --no-input --output-dir 'a b' --accept-hooks no "
         "project_name=Maps 'description=It'\"'\"'s $HOME' author_email=you@example.com "
         "license=Proprietary"
     )
     assert cookiecutter(*command_in(rejected.stdout)).returncode == 0
     assert (cookiecutter.cwd / "a b" / "maps" / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize("answer", ["author_email=me", "license=GPL"])
+def test_the_suggested_command_can_be_typed(
+    template: Path, cookiecutter: Cookiecutter, tmp_path: Path, answer: str
+) -> None:
+    """uvx runs a program that is not on the user's PATH; nor may one be that is run by its path."""
+    program = Path(sys.executable).with_name("cookiecutter")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cookiecutter").symlink_to(program)
+    on_path = {"PATH": str(tmp_path / "bin")}
+
+    def suggested(**env: str) -> str:
+        lines = cookiecutter(template, "--no-input", answer, env=env).stdout.splitlines()
+        return lines[lines.index("Run this instead:") + 2].partition(f" {template} ")[0]
+
+    assert suggested(**on_path, UV="/somewhere/uv") == "uvx cookiecutter"
+    assert suggested(**on_path) == "cookiecutter"
+    assert suggested() == f"{program.with_name('python')} -m cookiecutter"
 
 
 def test_an_existing_directory_keeps_every_file(template: Path, cookiecutter: Cookiecutter) -> None:
@@ -805,6 +838,7 @@ def test_answers_typed_at_the_prompts(template: Path, cookiecutter: Cookiecutter
     assert "[1/16] Project name (human-readable) (My Service): " in output
     assert "1 - httpx: the original (works with openai 2 and 3, anthropic 0)" in output
     assert "2 - httpx2: its maintained fork (works with openai 3, anthropic 1 and 2)" in output
+    assert "2 - httpcore: httpx's own pool (its fork httpcore2), supports HTTP/2" in output
     assert re.findall(r"(?m)^    ([a-z0-9_]+): [a-z]", output.replace("\r", "")) == [*FEATURES]
     assert f"({QUESTIONS['features']}): " in output
     stored = json.loads(replay_file(template, cookiecutter).read_text(encoding="utf-8"))

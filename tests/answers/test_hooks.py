@@ -194,7 +194,7 @@ def test_missing_tools_are_reported_with_their_remedy(
 
 @pytest.mark.parametrize(
     "script",
-    ["exit 2", "kill -9 $$", "exec /bin/sleep 60"],
+    ["exit 1", "kill -9 $$", "exec /bin/sleep 60"],
     ids=["fails", "dies", "takes too long"],
 )
 def test_a_failed_lock_is_reported(
@@ -207,13 +207,32 @@ def test_a_failed_lock_is_reported(
     source = hook.read_text(encoding="utf-8")
     assert "LOCK_SECONDS = 60\n" in source
     hook.write_text(source.replace("LOCK_SECONDS = 60\n", "LOCK_SECONDS = 1\n"), encoding="utf-8")
-    add_uv(tools, script)
+    add_uv(tools, f'[ "$1" = python ] || {script}')
 
     done = cookiecutter(short_timeout, "--no-input", env={"PATH": str(tools)})
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "Locking failed. Run `uv sync` to lock them, or to see the error.\n" in done.stdout
     assert (cookiecutter.cwd / "my-service" / "pyproject.toml").is_file()
+
+
+def test_a_missing_python_is_not_a_failure(
+    template: Path, cookiecutter: Cookiecutter, tools: Path
+) -> None:
+    """uv makes no lock without a Python of that version, which the next command downloads."""
+    uv = Path(sys.executable).with_name("uv")
+    add_uv(tools, f'exec {uv} --no-cache "$@"')
+    nowhere = {"UV_PYTHON_INSTALL_DIR": str(tools), "UV_PYTHON_PREFERENCE": "only-managed"}
+
+    done = cookiecutter(
+        template, "--no-input", "python_version=3.12", env={"PATH": str(tools), **nowhere}
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:3] == [
+        "Locking the dependencies ...",
+        "No Python 3.12 or later: `uv sync` downloads one and locks the dependencies.",
+    ]
 
 
 def test_a_repository_is_not_made_inside_another(

@@ -184,13 +184,7 @@ def test_bad_answers_to_cruft(person: Person) -> None:
     )
     assert [path.name for path in person.home.iterdir()] == ["template"]
 
-    accepted = person.run(
-        "sh",
-        "-c",
-        rejected.stderr.splitlines()[-1].replace(
-            "cruft ", f"{Path(sys.executable).with_name('cruft')} ", 1
-        ),
-    )
+    accepted = person.run("sh", "-c", rejected.stderr.splitlines()[-1])
 
     assert (accepted.returncode, accepted.stderr) == (0, "")
     stored = json.loads((person.home / "my-service" / ".cruft.json").read_text("utf-8"))
@@ -215,7 +209,7 @@ def test_an_answer_that_a_later_rule_rejects(person: Person) -> None:
     assert (rejected.returncode, rejected.stdout) == (1, "")
     assert "package_name: is a name that the project's tests use (got 'gizmo')" in rejected.stderr
     assert person.run("git", "status", "--porcelain", cwd=project).stdout == ""
-    suggested = rejected.stderr.splitlines()[-1]
+    suggested = rejected.stderr.splitlines()[-1].partition(" -m ")[2]
     assert suggested == 'cruft update --variables-to-update \'{"package_name": "gizmo_service"}\''
 
 
