@@ -227,7 +227,7 @@ async def foreign_url(stage: Stage) -> Verdict:
 
 
 async def first_tokens(stage: Stage) -> Verdict:
-    """100 concurrent first calls to an API with OAuth2 access tokens: they request one token"""
+    """100 concurrent first calls to an API with access tokens: they request one token (`oauth2`)"""
     statuses = [stage.status(stage.protected.url, "/protected") for _ in range(100)]
     succeeded = (await asyncio.gather(*statuses)).count("200")
     issued = stage.protected.issued
@@ -235,7 +235,7 @@ async def first_tokens(stage: Stage) -> Verdict:
 
 
 async def revoked_token(stage: Stage) -> Verdict:
-    """An API revokes the access token during 100 calls: all of them succeed"""
+    """An API revokes the access token during 100 calls: all of them succeed (`oauth2`)"""
     statuses = []
     for number in range(10):
         if number == 5:
@@ -341,9 +341,9 @@ async def same_document(stage: Stage) -> Verdict:
     await stage.documents.wait_for_calls()
     await asyncio.sleep(1)
     stage.documents.gate.set()
-    statuses = set(await asyncio.gather(*calls))
+    succeeded = (await asyncio.gather(*calls)).count("200")
     called = len(stage.documents.seen)
-    return statuses == {"200"} and called == 1, f"{count(called, 'request')}, {', '.join(statuses)}"
+    return (called, succeeded) == (1, 1000), f"{count(called, 'request')}, {succeeded} succeed"
 
 
 async def outage(stage: Stage) -> Verdict:

@@ -44,7 +44,7 @@ class Shop(Service):
 async def test_the_page_moves_a_service(bake: Bake, tmp_path: Path) -> None:
     """With the copied client, the service sends the same, and its failures are problems."""
     project = bake(upstreams="github=https://api.github.com")
-    shutil.copytree(project.path, tmp_path / "my-service")
+    shutil.copytree(project.path, tmp_path / "generated/my-service")
     shop = tmp_path / "shop"
     package = shop / "src/shop"
     package.mkdir(parents=True)
