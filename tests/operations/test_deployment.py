@@ -425,8 +425,8 @@ def test_the_documented_sizes_are_those_in_the_files(bake: Bake, features: str) 
     )
     overlay = yaml.safe_load(project.read(f"{OVERLAY}/kustomization.yaml"))
     (patch,) = yaml.safe_load(overlay["patches"][0]["patch"])
-    (literal,) = overlay["configMapGenerator"][0]["literals"]
-    pods_there, calls_there = patch["value"], int(literal.split("=")[1])
+    settings = variables(" ".join(overlay["configMapGenerator"][0]["literals"]))
+    pods_there, calls_there = patch["value"], int(settings["APP_HTTP__MAX_CONNECTIONS"])
     # A factor of the products, where there are workers.
     workers = f" x {default(project, 'APP_WORKERS'):.0f}" if "workers" in features else ""
     documented = words(project.read("docs/operations.md"))
@@ -473,5 +473,8 @@ def test_every_variable_is_a_setting(project: Project) -> None:
     text = "".join(map(project.read, CONTAINER | KUBERNETES))
     named = set(re.findall(r"\b(APP_\w+)(?:=|: )", text))
 
-    assert named == {"APP_HOST", "APP_PORT", "APP_SHUTDOWN_GRACE_S", "APP_HTTP__MAX_CONNECTIONS"}
+    assert named == {
+        *("APP_HOST", "APP_PORT", "APP_SHUTDOWN_GRACE_S"),
+        *("APP_HTTP__MAX_CONNECTIONS", "APP_UPSTREAMS__HTTPBIN__BASE_URL"),
+    }
     assert named - settings == set()

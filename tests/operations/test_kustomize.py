@@ -1,5 +1,6 @@
 """The Kubernetes manifests as `kubectl kustomize` renders them (needs kubectl)."""
 
+import re
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
@@ -67,7 +68,11 @@ def test_a_changed_setting_rolls_the_pods(rendered: list[Manifest]) -> None:
     config = only(rendered, "ConfigMap")
     (container,) = only(rendered, "Deployment")["spec"]["template"]["spec"]["containers"]
 
-    assert config["data"] == {"APP_HTTP__MAX_CONNECTIONS": "50", "APP_SHUTDOWN_GRACE_S": "35"}
+    assert config["data"] == {
+        "APP_HTTP__MAX_CONNECTIONS": "50",
+        "APP_SHUTDOWN_GRACE_S": "35",
+        "APP_UPSTREAMS__HTTPBIN__BASE_URL": "https://httpbin.org",
+    }
     assert config["metadata"]["name"].startswith("my-service-")
     assert {"configMapRef": {"name": config["metadata"]["name"]}} in container["envFrom"]
     assert {"secretRef": {"name": "my-service", "optional": True}} in container["envFrom"]
@@ -79,3 +84,16 @@ def test_the_overlay_decides_image_and_size(rendered: list[Manifest]) -> None:
 
     assert container["image"] == "registry.example.com/my-service:1.0.0"
     assert only(rendered, "HorizontalPodAutoscaler")["spec"]["maxReplicas"] == 4
+
+
+def test_the_overlay_can_mount_a_certificate(bake: Bake) -> None:
+    """The patch for a client certificate, uncommented, mounts the Secret in the container."""
+    project = bake(**EVERYTHING)
+    overlay = project.path / "deploy/overlays/example/kustomization.yaml"
+    text = overlay.read_text()
+    overlay.write_text(re.sub(r"(?m)^  # (?=- target|  )", "  ", text))
+    pod = only(render(project), "Deployment")["spec"]["template"]["spec"]
+    (mount,) = pod["containers"][0]["volumeMounts"]
+
+    assert mount == {"name": "certificates", "mountPath": "/certificates", "readOnly": True}
+    assert pod["volumes"] == [{"name": "certificates", "secret": {"secretName": "my-service-tls"}}]
