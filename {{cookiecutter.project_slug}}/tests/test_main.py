@@ -30,7 +30,7 @@ def test_service_starts_logs_and_stops(command: str) -> None:
 
 def test_arguments_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """``--help`` prints where the settings are, instead of starting the service."""
-    monkeypatch.setattr("sys.argv", ["{{ cookiecutter.project_slug }}", "--help"])
+    monkeypatch.setattr("sys.argv", ["service", "--help"])
     with pytest.raises(SystemExit, match=r"\.env\.example"):
         main()
 
@@ -39,7 +39,7 @@ def test_invalid_settings_stop_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each invalid setting is one line on stderr that names its variable; the exit code is 3."""
-    monkeypatch.setattr("sys.argv", ["{{ cookiecutter.project_slug }}"])
+    monkeypatch.setattr("sys.argv", ["service"])
     monkeypatch.setenv("APP_PORT", "s3cret")
     monkeypatch.setenv("APP_HTTP__MAX_CONNECTIONS", "0")
     monkeypatch.setenv("APP_UPSTREAMS__OTHER__READ_TIMEOUT_S", "2")
