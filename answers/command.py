@@ -30,6 +30,7 @@ class Command:
     configured: Mapping[str, object]
     asks: bool
     output_dir: object = None
+    overwrites: bool = False
     # cruft takes all answers as one JSON object after this option.
     json_option: str = ""
 
@@ -87,6 +88,7 @@ def cookiecutter_command(context: click.Context) -> Command:
         {} if replays(context) else _configured(params["config_file"], params["default_config"]),
         asks=not params["no_input"],
         output_dir=params["output_dir"],
+        overwrites=params["overwrite_if_exists"],
     )
 
 
@@ -136,6 +138,7 @@ def _cruft_command(arguments: Mapping[str, Any]) -> Command:
         _configured(arguments["config_file"], arguments["default_config"]),
         asks=not arguments["no_input"],
         output_dir=arguments["output_dir"],
+        overwrites=arguments["overwrite_if_exists"],
         json_option="--extra-context",
     )
 

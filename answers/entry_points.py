@@ -1,12 +1,15 @@
 """Stops cookiecutter or cruft with all problems of the answers and a command that works."""
 
+import itertools
 import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
+from pathlib import Path
 
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 
 from .command import Command, cruft_arguments, current_command, start_of
+from .names import SLUG_LIMIT
 from .problems import Problem, report
 from .questions import QUESTIONS, TEMPLATE, as_answer
 from .rules import corrected_answers, find_problems, unknown_options
@@ -19,7 +22,7 @@ def check(answers: MutableMapping[str, object]) -> str:
     """Reject invalid answers; a filter, so it returns an empty text."""
     # cookiecutter before 2.7 leaves a switch of the command line as text.
     answers.update({name: as_answer(name, answers[name]) for name in QUESTIONS if name in answers})
-    reject(error_message(answers))
+    reject(error_message(answers, is_new=True))
     return ""
 
 
@@ -39,16 +42,19 @@ def reject(message: str) -> None:
         raise SystemExit(message) if cruft_arguments() else FailedHookException(message)
 
 
-def error_message(answers: Mapping[str, object], asked: bool = True) -> str:
+def error_message(answers: Mapping[str, object], asked: bool = True, is_new: bool = False) -> str:
     """Return the report of all problems, or an empty text.
 
-    The command in it does not ask the questions again if they were asked.
+    The command in it does not ask the questions again if they were asked. A project that is new
+    needs a directory of its own.
     """
     command = current_command()
     if command is None:
         template = TEMPLATE.name if COPY else str(TEMPLATE)
         command = Command([*start_of("cookiecutter"), template], {}, {}, asks=True)
     problems = unknown_options(command.given) + find_problems(answers)
+    if is_new and all(problem.field != "project_slug" for problem in problems):
+        problems += _taken(str(answers["project_slug"]), command)
     options = ["--no-input"] if asked and command.asks else []
     if dropped := _dropped(command.configured, command.given):
         fields = {problem.field for problem in dropped}
@@ -59,6 +65,17 @@ def error_message(answers: Mapping[str, object], asked: bool = True) -> str:
     if not problems:
         return ""
     return report(problems, command.with_answers(corrected_answers(answers, problems), *options))
+
+
+def _taken(slug: str, command: Command) -> list[Problem]:
+    """Return a problem if cookiecutter would find the directory, and forget the answers."""
+    parent = command.output_dir
+    if parent is None or command.overwrites or not Path(str(parent), slug).exists():
+        return []
+    names = (f"{slug[: SLUG_LIMIT - 4]}-{number}" for number in itertools.count(2))
+    free = next(name for name in names if not Path(str(parent), name).exists())
+    fixes = {"project_slug": free}
+    return [Problem("project_slug", "is the name of an existing directory", slug, free, fixes)]
 
 
 def _dropped(configured: Mapping[str, object], given: Mapping[str, object]) -> list[Problem]:

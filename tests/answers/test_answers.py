@@ -780,12 +780,13 @@ def test_an_existing_directory_keeps_every_file(template: Path, cookiecutter: Co
     mine = cookiecutter.cwd / "my-service" / "mine.txt"
     mine.parent.mkdir()
     mine.write_text("years of work", encoding="utf-8")
+    (cookiecutter.cwd / "my-service-2").touch()
 
     taken = cookiecutter(template, "--no-input")
     rejected = cookiecutter(template, "--no-input", "--overwrite-if-exists", "author_email=me")
 
     assert (taken.returncode, rejected.returncode) == (1, 1)
-    assert taken.stdout == 'Error: "my-service" directory already exists\n'
+    assert "existing directory (got 'my-service'). Try: my-service-3\n" in taken.stdout
     assert list(mine.parent.iterdir()) == [mine]
     assert mine.read_text(encoding="utf-8") == "years of work"
 
