@@ -19,9 +19,9 @@ part = $(word $(1),$(subst :, ,$(2)))
 has = $(shell PATH="$$PATH:/usr/sbin" && command -v $(1))
 LEFT_OUT := $(foreach need,$(NEEDS),$(if $(call has,$(call part,2,$(need))),,$(need)))
 
-# Tests wait more than they compute, so one process more than there are cores, and at most four.
+# Tests wait more than they compute, so two processes more than there are cores, and at most four.
 CORES := $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),1)
-PARALLEL := --numprocesses $(shell echo $$(($(CORES) < 4 ? $(CORES) + 1 : 4))) --dist worksteal
+PARALLEL := --numprocesses $(shell echo $$(($(CORES) < 2 ? $(CORES) + 2 : 4))) --dist worksteal
 
 export PATH := $(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := $(CACHE)/mypy

@@ -245,8 +245,7 @@ def test_what_is_written_passes_its_own_checks(bake: Bake, row: Row, tmp_path: P
     project.run("ruff", "format", "--check", ".")
     project.run("ruff", "check", ".")
     project.run("mypy")
-    # Its tests wait more than they compute.
-    project.run("pytest", "-n2", f"--junitxml={report}", f"--basetemp={tmp_path / 'own'}")
+    project.run("pytest", f"--junitxml={report}", f"--basetemp={tmp_path / 'own'}")
     (suite,) = ElementTree.parse(report).getroot()
 
     assert int(suite.attrib["tests"]) > 20
