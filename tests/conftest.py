@@ -20,11 +20,6 @@ from support.repository import ROOT
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first, so that no process has one left when the others have ended."""
-    items.sort(key=lambda item: "passes_its_own_checks" not in item.name)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _mypy_cache(worker_id: str) -> None:
     """One mypy cache per worker: processes that share one can crash on each other's files."""

@@ -42,7 +42,7 @@ def test_renewal_before_the_end(protected: Generated) -> None:
     report = observe(protected, "ahead", "failing_ahead")
 
     assert report["ahead"] == {"failed": 0, "renewed": True}
-    assert report["failing_ahead"] == {"statuses": {"200": 200}, "few requests": True}
+    assert report["failing_ahead"] == {"statuses": {"200": 100}, "few requests": True}
 
 
 def test_renewal_after_a_401(protected: Generated) -> None:
