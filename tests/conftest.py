@@ -20,6 +20,15 @@ from support.repository import ROOT
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the longest tests, which mostly wait, over the run: others use the processor."""
+    long = [item for item in items if "what_is_written_passes" in item.name]
+    others = [item for item in items if item not in long]
+    for number, item in enumerate(long):
+        others.insert(number * len(items) // len(long), item)
+    items[:] = others
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _mypy_cache(worker_id: str) -> None:
     """One mypy cache per worker: processes that share one can crash on each other's files."""
