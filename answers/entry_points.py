@@ -68,11 +68,11 @@ def error_message(answers: Mapping[str, object], asked: bool = True, is_new: boo
 
 
 def _taken(slug: str, command: Command) -> list[Problem]:
-    """Return a problem if cookiecutter would find the directory, and forget the answers."""
+    """Return a problem if the directory exists: cookiecutter's own error loses the answers."""
     parent = command.output_dir
     if parent is None or command.overwrites or not Path(str(parent), slug).exists():
         return []
-    names = (f"{slug[: SLUG_LIMIT - 4]}-{number}" for number in itertools.count(2))
+    names = (f"{slug[: SLUG_LIMIT - 4].rstrip('-')}-{number}" for number in itertools.count(2))
     free = next(name for name in names if not Path(str(parent), name).exists())
     fixes = {"project_slug": free}
     return [Problem("project_slug", "is the name of an existing directory", slug, free, fixes)]

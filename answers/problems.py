@@ -8,6 +8,8 @@ from .questions import as_typed
 
 SHOWN_LIMIT = 60
 LEAVE_OUT = "leaving it out"
+# After `//` or `=`, or as `user:password@`.
+_CREDENTIALS = r"(//|=(?!\w+://))[^,]*@|[^\s,:@/=]+:(?!(?:\w+:)?//)[^\s,@]*@"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def show(answer: object) -> str:
     """
     if not isinstance(answer, str):
         return f"{as_typed(answer)[:SHOWN_LIMIT]}, a {type(answer).__name__}"
-    text = re.sub(r"(//|=(?!\w+://))[^,]*@", r"\1***@", answer)
+    text = re.sub(_CREDENTIALS, r"\1***@", answer)
     return repr(text) if len(text) <= SHOWN_LIMIT else f"{text[:SHOWN_LIMIT]!r} and so on"
 
 
