@@ -185,8 +185,10 @@ def test_bad_answers_to_cruft(person: Person) -> None:
     assert [path.name for path in person.home.iterdir()] == ["template"]
 
     accepted = person.run("sh", "-c", rejected.stderr.splitlines()[-1])
+    repeated = person.create()
 
     assert (accepted.returncode, accepted.stderr) == (0, "")
+    assert "existing directory (got 'my-service'). Try: my-service-2\n" in repeated.stderr
     stored = json.loads((person.home / "my-service" / ".cruft.json").read_text("utf-8"))
     assert {
         "package_name": "json_service",

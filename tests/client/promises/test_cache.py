@@ -207,8 +207,9 @@ def test_a_write_leaves_little_in_redis(cached: dict[str, Generated], redis: Red
 
 
 def test_other_credentials_find_nothing(service: Generated, redis: Redis) -> None:
-    """Deployments with other settings do not share, even if they use one Redis."""
-    assert run(service, "identities", redis) == ["/document 1", "/document 2"]
+    """Deployments with other settings or certificates do not share, even if they use one Redis."""
+    saw = run(service, "identities", redis)
+    assert saw == ["/document 1", "/document 2", "/document 3", "/document 4"]
 
 
 @pytest.mark.parametrize("spoiled", ["", "no entry", "more", "{}\n", '{"status": "x"}\nbody'])

@@ -11,12 +11,15 @@ import itertools
 import json
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import trustme
 import uvloop
 from my_service.http_client import shared_state
 from my_service.http_client.clients import Clients, open_clients
@@ -269,11 +272,18 @@ class Scenarios:
         return [second.status_code, self.origin.seen]
 
     async def identities(self) -> object:
-        """Two deployments that differ in their settings, at the same Redis."""
+        """Deployments that differ in a setting or a certificate, at the same Redis."""
         texts = []
         for connections in (8, 9):
             async with self.open(max_connections=connections) as clients:
                 texts.append(await self.text(clients))
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "client.pem")
+            for _ in range(2):
+                certificate = trustme.CA().issue_cert("client.example")
+                certificate.private_key_and_cert_chain_pem.write_to_path(path)
+                async with self.open(client_cert=path) as clients:
+                    texts.append(await self.text(clients))
         return texts
 
     async def repeated(self) -> object:
