@@ -10,10 +10,9 @@ from .request import check
 class Replacement(httpx.AsyncBaseTransport):
     """Makes any httpx transport fit for the layers.
 
-    It rejects a request whose scheme, headers or length the pool rejects. Each response is a new
-    object with an unread body, because layers change responses, and a mock may return one that is
-    read, or return it again. A mock reads streamed request bodies; they are restored, so that they
-    are not repeated.
+    It rejects the requests that the pool rejects. Each response is a new object with an unread
+    body, because layers change responses, and a mock may return one that is read, or return it
+    again. A mock reads streamed request bodies; they are restored, so that they are not repeated.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:

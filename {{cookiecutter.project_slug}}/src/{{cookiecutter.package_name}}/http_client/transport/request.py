@@ -53,6 +53,10 @@ def check(request: httpx.Request) -> Checked:
         raise _invalid("URL")
     headers = request.headers.raw
     by_name = _check_headers(headers)
+{% if cookiecutter.http_transport == "aiohttp" %}
+    if b"upgrade" in by_name:
+        raise httpx.LocalProtocolError("WebSockets and upgrades need http_transport=httpcore")
+{% endif %}
     length = _check_length(request, by_name)
     if headers[0][0].lower() != b"host":
         headers.sort(key=lambda field: field[0].lower() != b"host")
