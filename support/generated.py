@@ -15,6 +15,8 @@ COMBINATIONS = {
     for library in ("httpx", "httpx2")
     for transport in ("aiohttp", "httpcore")
 }
+# Each library and each pool once: enough for the layers, which depend on neither.
+EACH_ONCE = {name: COMBINATIONS[name] for name in ("httpx-on-aiohttp", "httpx2-on-httpcore")}
 
 
 class Generated:

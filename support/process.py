@@ -4,6 +4,7 @@ Standard library only, because the demo needs no more.
 """
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -76,6 +77,16 @@ def clean_environment() -> dict[str, str]:
     # Like pip, uv should trust a company's own certificate authority.
     trust = {"UV_SYSTEM_CERTS": "1"}
     return trust | environment | {"PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
+
+
+@contextlib.contextmanager
+def in_turn_with_mypy() -> Iterator[None]:
+    """Wait until no other mypy uses the cache of all: several crash on each other's files."""
+    cache = Path(os.environ["MYPY_CACHE_DIR"])
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Background(ABC):

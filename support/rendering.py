@@ -1,5 +1,6 @@
 """Rendered projects, and the `cookiecutter` command."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 
 from answers.features import FEATURES
 from answers.questions import PROJECT_DIRECTORY
-from support.process import clean_environment, execute
+from support.process import clean_environment, execute, in_turn_with_mypy
 from support.repository import ROOT
 from support.service import Service
 
@@ -77,7 +78,8 @@ class Project:
     ) -> subprocess.CompletedProcess[str]:
         """Run a tool of the tests' own environment, which must succeed."""
         command = [sys.executable, *flags, "-m", tool, *args]
-        done = execute(command, self.path, env=clean_environment() | {"PYTHONPATH": "src"})
+        with in_turn_with_mypy() if tool == "mypy" else contextlib.nullcontext():
+            done = execute(command, self.path, env=clean_environment() | {"PYTHONPATH": "src"})
         assert done.returncode == 0, f"{tool} {' '.join(args)}\n{done.stdout}\n{done.stderr}"
         return done
 

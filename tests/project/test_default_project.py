@@ -11,7 +11,7 @@ import pytest
 
 from support.generated import COMBINATIONS, copy_program
 from support.loopback import RecordingUpstream
-from support.process import run, succeed
+from support.process import in_turn_with_mypy, run, succeed
 from support.service import Service
 
 ANSWER = Path(__file__).with_name("accepted_answer.py")
@@ -74,7 +74,8 @@ def answer(project: InstalledProject, tmp_path: Path) -> str:
 )
 def test_it_passes_its_own_checks(project: InstalledProject, command: str) -> None:
     """An installed project passes its own format check, lint and types."""
-    done = project.run("uv", "run", *command.split())
+    with in_turn_with_mypy():
+        done = project.run("uv", "run", *command.split())
 
     assert done.returncode == 0, done.stdout
 
@@ -150,7 +151,8 @@ def test_everything_the_accepted_answer_does(
 ) -> None:
     """The shared client is opened in the lifespan, the same object for every route, also in a
     mounted application, and closed; both are logged with its id."""
-    types = project.run("uv", "run", "--no-sync", "mypy", answer)
+    with in_turn_with_mypy():
+        types = project.run("uv", "run", "--no-sync", "mypy", answer)
     base_url = {"APP_UPSTREAMS__HTTPBIN__BASE_URL": upstream.base_url}
     with project.start("python", answer, **base_url) as service:
         ids = [service.get(path).json for path in ("/ids", "/mounted/ids") * 2]

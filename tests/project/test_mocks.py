@@ -1,19 +1,16 @@
-"""Mocks: the examples in docs/testing.md with their packages, and a test that forgets its mock.
-
-On each client combination.
-"""
+"""Mocks: the examples in docs/testing.md with their packages, and a test that forgets its mock."""
 
 import re
 import sys
 
 import pytest
 
-from support.generated import COMBINATIONS
-from support.process import run, succeed
+from support.generated import EACH_ONCE
+from support.process import in_turn_with_mypy, run, succeed
 from support.rendering import Bake
 from support.tour import apply_tour
 
-ON_EVERY_CLIENT = [pytest.param(answers, id=name) for name, answers in COMBINATIONS.items()]
+on_each_client = pytest.mark.parametrize("answers", EACH_ONCE.values(), ids=EACH_ONCE)
 PACKAGES = {"httpx": ("respx", "pytest-httpx"), "httpx2": ("pytest-httpx2",)}
 
 PYTEST_HTTPX = """\
@@ -69,7 +66,7 @@ def test_with_a_socket() -> None:
 """
 
 
-@pytest.mark.parametrize("answers", ON_EVERY_CLIENT)
+@on_each_client
 def test_mocks_of_the_readme(bake: Bake, answers: dict[str, str]) -> None:
     """The page's tests pass, and its checks, with the packages that it names."""
     project = bake(**answers)
@@ -83,13 +80,14 @@ def test_mocks_of_the_readme(bake: Bake, answers: dict[str, str]) -> None:
     with_packages = [part for name in packages for part in ("--with", name)]
     succeed(project.path, "uv", "sync", UV_PYTHON_DOWNLOADS="never")
     for command in ("mypy", "ruff check .", "ruff format --check .", "pytest -k github -rA"):
-        done = run(project.path, "uv", "run", *with_packages, "python", "-m", *command.split())
+        with in_turn_with_mypy():
+            done = run(project.path, "uv", "run", *with_packages, "python", "-m", *command.split())
         assert done.returncode == 0, done.stdout
 
     assert f"{3 + len(packages)} passed" in done.stdout
 
 
-@pytest.mark.parametrize("answers", ON_EVERY_CLIENT)
+@on_each_client
 def test_test_that_forgets_its_mock_fails(bake: Bake, answers: dict[str, str]) -> None:
     """Whatever a test or the service connects with, the test fails, even if all else passes."""
     project = bake(**answers)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.generated import COMBINATIONS, Generated
+from support.generated import EACH_ONCE, Generated
 from support.loopback import HOST
 from support.redis import PASSWORD, Redis
 from support.rendering import Bake
@@ -79,15 +79,15 @@ RULES: list[tuple[str, Headers, Headers, float, Headers, str]] = [
 
 @pytest.fixture(scope="session")
 def cached(bake: Bake) -> dict[str, Generated]:
-    """The service with a cache, on each combination of client library and connection pool."""
+    """The service with a cache, on each client library and connection pool."""
     features = "retry, circuit_breaker, cache"
     return {
         name: Generated(bake(upstreams="", features=features, **answers))
-        for name, answers in COMBINATIONS.items()
+        for name, answers in EACH_ONCE.items()
     }
 
 
-@pytest.fixture(params=COMBINATIONS)
+@pytest.fixture(params=EACH_ONCE)
 def service(request: pytest.FixtureRequest, cached: dict[str, Generated]) -> Generated:
     return cached[request.param]
 

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from support.generated import COMBINATIONS, Generated
+from support.generated import EACH_ONCE, Generated
 from support.rendering import Bake
 
 SLOW = {"endless", "hang", "drip"}
 
 
-@pytest.fixture(scope="module", params=COMBINATIONS)
+@pytest.fixture(scope="module", params=EACH_ONCE)
 def protected(request: pytest.FixtureRequest, bake: Bake) -> Generated:
-    """The service with OAuth2 on one of the combinations."""
+    """The service with OAuth2 on each client library and connection pool."""
     features = "retry, circuit_breaker, rate_limit, oauth2"
-    return Generated(bake(upstreams="", features=features, **COMBINATIONS[request.param]))
+    return Generated(bake(upstreams="", features=features, **EACH_ONCE[request.param]))
 
 
 def observe(protected: Generated, *scenarios: str, loop: str = "uvloop") -> Any:
