@@ -15,7 +15,8 @@ COMBINATIONS = {
     for library in ("httpx", "httpx2")
     for transport in ("aiohttp", "httpcore")
 }
-# Each library and each pool once: enough for the layers, which depend on neither.
+# Each library and each pool once: no module depends on both. What the wire carries, whose answer a
+# caller gets, and the installed projects are tested on all four.
 EACH_ONCE = {name: COMBINATIONS[name] for name in ("httpx-on-aiohttp", "httpx2-on-httpcore")}
 
 

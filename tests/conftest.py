@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from answers.questions import add_defaults
-from support.generated import COMBINATIONS, Generated
+from support.generated import COMBINATIONS, EACH_ONCE, Generated
 from support.redis import Redis
 from support.rendering import EVERYTHING, Bake, Cookiecutter, Project, copy_template, render
 from support.repository import ROOT
@@ -133,7 +133,7 @@ def everything(bake: Bake) -> Generated:
     return Generated(bake(**EVERYTHING, upstreams=""))
 
 
-@pytest.fixture(scope="session", params=COMBINATIONS)
+@pytest.fixture(scope="session", params=EACH_ONCE)
 def service(request: pytest.FixtureRequest, every_service: dict[str, Generated]) -> Generated:
-    """The service on one of the combinations."""
+    """The service on each client library and connection pool."""
     return every_service[request.param]

@@ -110,13 +110,15 @@ def test_rules(service: Generated) -> None:
     }
 
 
-@pytest.mark.parametrize("status", [200, 201, 206, 302, 304, 403, 404, 410, 500, 503])
-def test_statuses(cached: dict[str, Generated], status: int) -> None:
+def test_statuses(service: Generated) -> None:
     """Only responses that are good for later calls are stored, even if they are fresh."""
-    row = [status, MINUTE, {}, 1, {}]
-    (outcome,) = cached["httpx-on-aiohttp"].report("cache_rules.py", json.dumps([row]))
+    statuses = [200, 201, 206, 302, 304, 403, 404, 410, 500, 503]
+    rows = [[status, MINUTE, {}, 1, {}] for status in statuses]
+    outcomes = service.report("cache_rules.py", json.dumps(rows))
 
-    assert (outcome == "reused 1") is (status in {200, 302, 404, 410})
+    assert [
+        status for status, outcome in zip(statuses, outcomes, strict=True) if outcome == "reused 1"
+    ] == [200, 302, 404, 410]
 
 
 @pytest.mark.parametrize("with_redis", [False, True])
@@ -212,16 +214,10 @@ def test_other_credentials_find_nothing(service: Generated, redis: Redis) -> Non
     assert saw == ["/document 1", "/document 2", "/document 3", "/document 4"]
 
 
-@pytest.mark.parametrize("spoiled", ["", "no entry", "more", "{}\n", '{"status": "x"}\nbody'])
-def test_a_corrupt_entry_is_a_miss(
-    cached: dict[str, Generated], redis: Redis, spoiled: str
-) -> None:
+def test_a_corrupt_entry_is_a_miss(service: Generated, redis: Redis) -> None:
     """Whatever Redis holds, the caller gets a response of the upstream, and it is stored again."""
-    service = cached["httpx-on-aiohttp"]
-    assert run(service, "repeated", redis) == ["/document 1"] * 4
-    (entry,) = [key for key in redis.ask("keys", "*") if key.count(":") == 5]
-    redis.ask("append" if spoiled == "more" else "set", entry, spoiled)
-    assert run(service, "repeated", redis) == ["/document 1"] * 4
+    saw = run(service, "spoiled", redis)
+    assert saw == [[f"/document {number}"] * 2 for number in range(1, 7)]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import trustme
 
-from support.generated import COMBINATIONS
+from support.generated import EACH_ONCE
 from support.rendering import Bake
 
 PROGRAM = "client_certificates.py"
 HTTP2 = {"http_library": "httpx2", "http_transport": "httpcore", "http2": True}
 
 
-@pytest.fixture(scope="module", params=[*COMBINATIONS, "http2"])
+@pytest.fixture(scope="module", params=[*EACH_ONCE, "http2"])
 def report(request: pytest.FixtureRequest, report_once: Callable[..., Any]) -> Any:
-    return report_once(PROGRAM, **COMBINATIONS.get(request.param, HTTP2))
+    return report_once(PROGRAM, **EACH_ONCE.get(request.param, HTTP2))
 
 
 def test_rotation_fails_no_call(report: Any) -> None:

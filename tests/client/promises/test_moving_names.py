@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from support.generated import COMBINATIONS
+from support.generated import EACH_ONCE
 
 HTTP2 = {"http_library": "httpx2", "http_transport": "httpcore", "http2": True}
 
 
-@pytest.fixture(scope="module", params=[*COMBINATIONS, "http2"])
+@pytest.fixture(scope="module", params=[*EACH_ONCE, "http2"])
 def report(request: pytest.FixtureRequest, report_once: Callable[..., Any]) -> Any:
-    return report_once("moving_names.py", **COMBINATIONS.get(request.param, HTTP2))
+    return report_once("moving_names.py", **EACH_ONCE.get(request.param, HTTP2))
 
 
 def test_busy_connections_move(report: Any) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import redis.asyncio
 import trustme
 import uvloop
 from my_service.http_client import shared_state
@@ -286,10 +287,23 @@ class Scenarios:
                     texts.append(await self.text(clients))
         return texts
 
-    async def repeated(self) -> object:
-        """Four calls with one after another."""
-        async with self.open() as clients:
-            return [await self.text(clients) for _ in range(4)]
+    async def spoiled(self) -> object:
+        """Two clients in turn, at first and after each change of the entry in Redis."""
+        texts = [await self.twice()]
+        async with redis.asyncio.from_url(self.settings["shared_state_url"]) as server:
+            (entry,) = [key async for key in server.scan_iter() if key.count(b":") == 5]
+            stored: Any = await server.get(entry)
+            for value in (b"", b"no entry", stored + b"more", b"{}\n", b'{"status": "x"}\nbody'):
+                await server.set(entry, value)
+                texts.append(await self.twice())
+        return texts
+
+    async def twice(self) -> list[str]:
+        texts = []
+        for _ in range(2):
+            async with self.open() as clients:
+                texts.append(await self.text(clients))
+        return texts
 
 
 async def main() -> None:
