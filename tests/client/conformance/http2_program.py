@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import trustme
 
-from .case import NEW, OWN, Case, shorten
+from .case import NEW, OWN, shorten
 from .http2_cases import HTTP2_CASES
 from .http2_server import HTTP2Server
 from .program import OpenClients, call, check_own_answer, complete, open_managed, settle
@@ -29,8 +29,6 @@ from .server import Server
 CONCURRENT = 20
 """Cases that are played concurrently."""
 PROTOCOLS = ("h2", "http/1.1")
-NEXT_WITHIN_S = 1.0
-GIVE_UP_AFTER_S = 3
 
 
 @asynccontextmanager
@@ -46,23 +44,6 @@ async def open_plain(servers: list[Server], ca: str) -> AsyncGenerator[list[Any]
         ]
 
 
-async def bounded(client: Any, case: Case, server: HTTP2Server, mode: str) -> list[str]:
-    """Make a call, which hangs if it takes much longer than its read timeout."""
-    try:
-        return await asyncio.wait_for(call(client, case, server, mode), GIVE_UP_AFTER_S)
-    except TimeoutError:
-        return ["hangs", ""]
-
-
-async def check_next(client: Any, target: str) -> str:
-    """Return why the next caller did not receive its own answer in time; nothing if it did."""
-    try:
-        async with asyncio.timeout(NEXT_WITHIN_S):
-            return await check_own_answer(client, target)
-    except TimeoutError:
-        return "timed out"
-
-
 async def play(client: Any, server: HTTP2Server, mode: str) -> dict[str, Any]:
     """Make the case's calls, and then two more on the same client."""
     case = server.case
@@ -71,19 +52,17 @@ async def play(client: Any, server: HTTP2Server, mode: str) -> dict[str, Any]:
         await check_own_answer(client, f"{own}/before")
     beside = replace(case, method="GET", headers=(), without=(), content=b"", raw_target=None)
     others = [
-        asyncio.create_task(
-            bounded(client, replace(beside, target=f"/case/{number}"), server, mode)
-        )
+        asyncio.create_task(call(client, replace(beside, target=f"/case/{number}"), server, mode))
         for number in range(2, case.calls + 1)
     ]
-    outcome, message = await bounded(client, case, server, mode)
+    outcome, message = await call(client, case, server, mode)
     server.call_ended.set()
     outcomes = [outcome, *(each for each, _ in await asyncio.gather(*others))]
     if server.requests:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.played.wait(), 1)
     await settle()
-    wrong = [await check_next(client, f"{own}/{number}") for number in (1, 2)]
+    wrong = [await check_own_answer(client, f"{own}/{number}") for number in (1, 2)]
     return {
         "outcome": shorten("; ".join([complete(case, server, outcome), *outcomes[1:]])),
         "message": message,
