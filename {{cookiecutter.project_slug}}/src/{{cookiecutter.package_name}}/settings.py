@@ -182,7 +182,7 @@ class HTTPSettings(BaseModel):
     ca_bundle: Annotated[FilePath, AfterValidator(_check_certificates)] | None = None
     """A PEM file of the certificate authorities to trust instead of the default ones."""
     client_cert: Annotated[FilePath, AfterValidator(_check_certificates)] | None = None
-    """A PEM file of the client certificate; a new one in its place is used within seconds."""
+    """A PEM file of the client certificate; new connections use what replaces it."""
     client_key: FilePath | None = None
     """A PEM file of its key, not encrypted; not set if CLIENT_CERT contains it."""
     dns_ttl_s: Seconds = 10
