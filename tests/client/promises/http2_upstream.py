@@ -37,10 +37,11 @@ class HTTP2Upstream:
     paths: list[str] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
     connections: set[tuple[str, int]] = field(default_factory=set)
+    pieces_sent: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
 
-    async def __call__(self, scope: Any, _: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         self.paths.append(scope["path"])
@@ -50,6 +51,10 @@ class HTTP2Upstream:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self._answer(scope["path"], send)
+            while scope["path"] == "/unended":
+                if (await receive())["type"] == "http.disconnect":
+                    return
+            await send({"type": "http.response.body", "body": b""})
         finally:
             self.in_flight -= 1
 
@@ -63,16 +68,18 @@ class HTTP2Upstream:
             await asyncio.sleep(60)
         elif path == "/drip":
             pieces, pause_s = 1000, 0.02
-        elif path == "/large":
-            pieces, body = 200, b"x" * 100_000
+        elif path in {"/large", "/endless"}:
+            pieces, body = (200 if path == "/large" else 10_000), b"x" * 100_000
+        elif path == "/unended":
+            body = b"x" * 500_000
         elif path == "/stall":
             pieces, pause_s = 2, 60
         headers = [(b"content-length", b"10")] if path == "/short" else []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for _ in range(pieces):
             await send({"type": "http.response.body", "body": body, "more_body": True})
+            self.pieces_sent += 1
             await asyncio.sleep(pause_s)
-        await send({"type": "http.response.body", "body": b""})
 
 
 @contextmanager

@@ -58,6 +58,20 @@ class HTTP2Service:
             while self.upstream.in_flight < calls:  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0.01)
 
+    async def idle(self, calls: int) -> None:
+        """Return when the upstream has no more than so many calls in flight."""
+        async with asyncio.timeout(20):
+            while self.upstream.in_flight > calls:  # noqa: ASYNC110 - nothing signals it
+                await asyncio.sleep(0.01)
+
+    async def stalled(self) -> None:
+        """Return when the upstream cannot send any more."""
+        sent = -1
+        async with asyncio.timeout(20):
+            while self.upstream.pieces_sent != sent:
+                sent = self.upstream.pieces_sent
+                await asyncio.sleep(0.5)
+
     async def status(self) -> dict[str, Any]:
         status: dict[str, Any] = (await self.caller.get("/readyz")).json()["upstreams"]["up"]
         return status
@@ -141,7 +155,7 @@ async def test_a_quick_call_passes_slow_ones(service: Generated, tmp_path: Path)
 
 
 async def test_limits_and_deadlines_apply(service: Generated, tmp_path: Path) -> None:
-    """Bodies end at the size limit and at the deadline, and their connection stays usable."""
+    """Bodies end at the size limit and at the deadline, and no call beside or after them does."""
     settings = {"max_response_bytes": 200_000, "total_timeout_s": 5, "attempt_timeout_s": 3}
     async with running(service, tmp_path, max_attempts=1, **settings) as up:
         failed = await asyncio.gather(*(up.get(path) for path in ("/large", "/drip", "/hang")))
@@ -154,6 +168,36 @@ async def test_limits_and_deadlines_apply(service: Generated, tmp_path: Path) ->
     assert too_large == [[502] * 5] * 20
     assert others == [200] * 3 * SLOTS
     assert (status["in_flight"], status["waiting"]) == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["/large", "/unended"])
+async def test_a_body_that_nobody_reads_harms_no_other_call(
+    service: Generated, tmp_path: Path, path: str
+) -> None:
+    """The upstream is asked to stop, and what it sent takes no window of the calls beside it."""
+    async with running(service, tmp_path, max_response_bytes=200_000) as up:
+        others = asyncio.create_task(up.gets("/gate", 5))
+        await up.busy(5)
+        unread = await up.get(path)
+        await (up.idle(5) if path == "/unended" else up.stalled())
+        up.upstream.gate.set()
+
+        assert await others == [200] * 5
+    assert unread.status_code == 502
+    assert len(up.upstream.connections) == 1
+
+
+async def test_a_slow_reader_stalls_no_other_call(service: Generated, tmp_path: Path) -> None:
+    """A stream that nobody reads takes its own window, and not that of the calls beside it."""
+    async with running(service, tmp_path) as up:
+        params = {"url": f"{up.upstream.url}/endless"}
+        async with up.caller.stream("GET", "/external/stream", params=params) as slow:
+            await up.stalled()
+            others = await up.gets("/", 3 * SLOTS)
+
+    assert slow.status_code == 200
+    assert others == [200] * 3 * SLOTS
+    assert len(up.upstream.connections) == 1
 
 
 async def test_a_truncated_body_is_a_failure(service: Generated, tmp_path: Path) -> None:
@@ -194,7 +238,7 @@ async def test_a_reset_stream_harms_no_other(service: Generated, tmp_path: Path)
 
 
 async def test_callers_who_leave_release_their_slots(service: Generated, tmp_path: Path) -> None:
-    """After many streams closed early, every slot and the connection are usable."""
+    """After many streams closed early, every slot is usable."""
     async with running(service, tmp_path) as up:
 
         async def leave_early() -> None:
