@@ -33,7 +33,7 @@ def code_lines(path: Path) -> int:
     return len(code - documentation)
 
 
-@pytest.mark.parametrize(("part", "most"), [("src", 2858), ("tests", 3162)])
+@pytest.mark.parametrize(("part", "most"), [("src", 2868), ("tests", 3162)])
 def test_the_default_project_is_small(bake: Bake, part: str, most: int) -> None:
     """The default project stays within a number of lines; DECISIONS.md justifies a higher one."""
     lines = {path: code_lines(path) for path in (bake().path / part).rglob("*.py")}
