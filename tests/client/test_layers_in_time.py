@@ -258,7 +258,7 @@ def test_calls_that_wait_inside_are_held(service: ServiceModules, loop: VirtualT
 def test_calls_with_too_early_a_deadline_do_not_wait(
     service: ServiceModules, loop: VirtualTimeLoop
 ) -> None:
-    """They fail in the same instant, even while all slots are busy; others wait."""
+    """They fail in the same instant; others wait."""
     client = Client(service, loop, max_connections=1, pool_timeout_s=60)
     client.end(client.begin(PUSHBACK, method="POST"))
     loop.advance(4)

@@ -117,7 +117,7 @@ async def main() -> None:
         if line["msg"] == "request":
             report[line["path"]] = line["status"]
     report["tracebacks"] = [line["msg"] for line in lines if line["exc_info"]]
-    report["sent"] = sorted({request.method for request in upstream.seen})
+    report["written"] = [each.target for each in upstream.seen if each.method == "POST"]
     print(json.dumps(report))
 
 

@@ -72,12 +72,12 @@ async def test_false_length_is_rejected(
 
 async def test_request_is_sent_as_given(client: httpx.AsyncClient, upstream: Upstream) -> None:
     """Unusual targets and header bytes arrive unchanged."""
-    headers = [(b"X-Name", "M\u00fcller".encode()), (b"x-name", b"again")]
+    headers = [(b"X-Name", "M\u00fcller".encode())]
     await client.get("/echo?", headers=headers)
     await client.request("OPTIONS", "/", extensions={"target": b"*"})
 
     assert [request.target for request in upstream.seen] == ["/echo?", "*"]
-    assert upstream.seen[0].headers["x-name"] == "again"
+    assert upstream.seen[0].headers["x-name"].encode("latin-1") == "M\u00fcller".encode()
 
 
 async def test_kept_connection_that_ended_is_replaced(upstream: Upstream) -> None:
