@@ -81,7 +81,7 @@ def clean_environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def in_turn_with_mypy() -> Iterator[None]:
-    """Wait until no other mypy uses the cache of all: several crash on each other's files."""
+    """Wait until no other mypy uses the cache of all: several can crash on each other's files."""
     cache = Path(os.environ["MYPY_CACHE_DIR"])
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:

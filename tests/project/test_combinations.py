@@ -27,7 +27,7 @@ UPSTREAMS = {
 
 # Every part together, and none.
 EXTREMES = [EVERYTHING, NOTHING]
-# These change no module, and of a project's own checks only ruff knows of them.
+# These change no module; of a project's own checks, only ruff reads the lowest Python.
 BESIDE_THE_CODE = {"license", "python_version", "deployment", "ci"}
 # Words that show that something was chosen, in a file's name or text.
 TRACES = {
@@ -184,7 +184,7 @@ def test_every_valid_pair_is_covered() -> None:
 
 @pytest.mark.parametrize("option", sorted(BESIDE_THE_CODE))
 def test_options_beside_the_code(bake: Bake, option: str) -> None:
-    """These options change no module, no setting and no tool's configuration but ruff's."""
+    """These options change no module, no setting and no tool's configuration."""
     contents = []
     for value in OPTIONS[option]:
         project = bake(**EVERYTHING | {option: value})

@@ -1,4 +1,4 @@
-"""Uploads to a server that responds at once, closes its side afterwards, and reads slowly.
+"""Uploads to a server that responds at once, reads slowly, and then closes the connection.
 
 Prints, for TCP and TLS, the status and how many bytes of the body the server did not receive. The
 argument is the event loop.
